@@ -1,0 +1,210 @@
+"""Reverse-mode differentiation: a graph for the gradient, made of ordinary nodes.
+
+before::
+
+    graph(x: f32[n]) {
+      %0: f32[n] = exp(x)
+      %1: f32[] = sum(%0, axes=(0,), keepdims=False)
+      return %1
+    }
+
+after `grad(%1, x)`, unsimplified::
+
+      %2: f32[] = constant(value=f32[]{1.0})
+      %3: f32[1] = reshape(%2, shape=(1,))
+      %4: f32[n] = broadcast_to(%3, shape=(n,))
+      %5: f32[n] = multiply(%4, %0)
+
+Each new node has the scope and the source of the node that it differentiates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, overload
+
+import numpy as np
+
+from graphwright.graph.dtype import is_floating, short_name
+from graphwright.graph.errors import GradientError, GraphwrightError
+from graphwright.graph.graph import ancestors
+from graphwright.graph.node import Node, Origin, derived
+from graphwright.graph.operator import Operator
+from graphwright.graph.source import here
+from graphwright.graph.tensor import Tensor
+from graphwright.ops.convert import as_tensor
+from graphwright.ops.movement import broadcast_to, sum_to
+
+Gradients = dict[Tensor, Tensor]
+
+
+@overload
+def grad(
+    target: Tensor, wrt: Tensor, *, disconnected: Literal["error", "zero"] = "error"
+) -> Tensor: ...
+@overload
+def grad(
+    target: Tensor, wrt: Sequence[Tensor], *, disconnected: Literal["error", "zero"] = "error"
+) -> list[Tensor]: ...
+def grad(
+    target: Tensor,
+    wrt: Tensor | Sequence[Tensor],
+    *,
+    disconnected: Literal["error", "zero"] = "error",
+) -> Tensor | list[Tensor]:
+    """The gradient of the scalar `target` with respect to `wrt`: symbolic tensors like `wrt`.
+
+    target:       a floating tensor of rank 0
+    wrt:          a floating tensor, or several; any tensor of the graph, not only its leaves
+    disconnected: what to do about a tensor that `target` does not depend on through
+                  differentiable operators: raise an error, or give zeros
+
+    Gradients are ordinary tensors: `grad(grad(y, x).sum(), x)` is the second derivative.
+    Raises GradientError for a non-scalar or non-floating target, a non-floating or disconnected
+    `wrt`.
+    """
+    single = isinstance(wrt, Tensor)
+    variables: list[Tensor] = [wrt] if isinstance(wrt, Tensor) else list(wrt)
+    _check(target, variables)
+    with derived(Origin(target.node.scope, target.node.source, "backward")):
+        seed = as_tensor(np.ones((), target.dtype))
+    nodes = list(ancestors([target]))
+    gradients = backpropagate(nodes, {target: seed}, variables)
+    found: list[Tensor] = []
+    for variable in variables:
+        gradient = gradients.get(variable)
+        if gradient is None:
+            if disconnected == "error":
+                raise _disconnected(target, variable, nodes)
+            with derived(Origin(variable.node.scope, variable.node.source, "backward")):
+                zero = as_tensor(np.zeros((), variable.dtype))
+                gradient = broadcast_to(zero, variable.shape)
+        found.append(gradient)
+    return found[0] if single else found
+
+
+def backpropagate(
+    nodes: Sequence[Node], seeds: Gradients, variables: Iterable[Tensor]
+) -> Gradients:
+    """The gradients of all tensors between `variables` and the seeded ones.
+
+    nodes:     in topological order; only these are differentiated
+    seeds:     tensors with the gradients that they start with
+    """
+    gradients = dict(seeds)
+    for node in reversed(_between(nodes, variables)):
+        received = [gradients.get(tensor) for tensor in node.outputs]
+        if not node.op.differentiable or all(gradient is None for gradient in received):
+            continue
+        with derived(Origin(node.scope, node.source, "backward")):
+            for tensor, gradient in zip(node.inputs, _sent(node, received), strict=True):
+                if gradient is not None:
+                    known = gradients.get(tensor)
+                    gradients[tensor] = gradient if known is None else known + gradient
+    return gradients
+
+
+def _between(nodes: Sequence[Node], variables: Iterable[Tensor]) -> list[Node]:
+    """The nodes that depend on one of `variables`."""
+    reached = set(variables)
+    dependent: list[Node] = []
+    for node in nodes:
+        if any(tensor in reached for tensor in node.inputs):
+            reached.update(node.outputs)
+            dependent.append(node)
+    return dependent
+
+
+def _sent(node: Node, received: list[Tensor | None]) -> Sequence[Tensor | None]:
+    """The gradient that `node` sends to each of its inputs."""
+    op = node.op
+    if op.composite and type(op).gradient is Operator.gradient:
+        return _through_decomposition(node, received)
+    answer = op.gradient(*node.inputs, *node.outputs, *received)
+    sent = answer if isinstance(answer, tuple) else (answer,)
+    if len(sent) != len(node.inputs):
+        raise GraphwrightError(
+            f"{op.name}: gradient gives {len(sent)} tensors for {len(node.inputs)} inputs",
+            source=node.source,
+        )
+    return [
+        None if gradient is None else _fitted(node, tensor, gradient)
+        for tensor, gradient in zip(node.inputs, sent, strict=True)
+    ]
+
+
+def _fitted(node: Node, tensor: Tensor, gradient: Tensor) -> Tensor | None:
+    if not is_floating(tensor.dtype):
+        return None
+    if node.op.elementwise and gradient.shape != tensor.shape:
+        # A scalar derivative (of x + 1, say) first takes the shape that it was broadcast over.
+        gradient = sum_to(broadcast_to(gradient, node.outputs[0].shape), tensor.shape)
+    if gradient.type != tensor.type:
+        raise GraphwrightError(
+            f"{node.op.name}: the gradient of an input of type {tensor.type} "
+            f"has type {gradient.type}",
+            source=node.source,
+        )
+    return gradient
+
+
+def _through_decomposition(node: Node, received: list[Tensor | None]) -> list[Tensor | None]:
+    """A composite's gradient: that of the operators it is made of."""
+    with derived(node.origin):
+        answer = node.op.decompose(*node.inputs)
+    outputs = answer if isinstance(answer, tuple) else (answer,)
+    seeds: Gradients = {}
+    for output, gradient in zip(outputs, received, strict=True):
+        if gradient is not None:
+            seeds[output] = seeds[output] + gradient if output in seeds else gradient
+    inner = list(ancestors(outputs, stop=set(node.inputs)))
+    gradients = backpropagate(inner, seeds, node.inputs)
+    # An input given twice gets its whole gradient once.
+    first = {tensor: i for i, tensor in reversed(list(enumerate(node.inputs)))}
+    return [
+        gradients.get(tensor) if first[tensor] == i and is_floating(tensor.dtype) else None
+        for i, tensor in enumerate(node.inputs)
+    ]
+
+
+def _check(target: Tensor, variables: list[Tensor]) -> None:
+    if not isinstance(target, Tensor):
+        raise GradientError(f"the target must be a tensor, got {target!r}", source=here())
+    details = [("target", target.describe())]
+    if not is_floating(target.dtype):
+        raise GradientError(
+            f"the target is {short_name(target.dtype)}: only floating tensors have gradients",
+            details=details,
+            source=here(),
+        )
+    if target.shape:
+        raise GradientError(
+            f"the target has shape {target.shape}: gradients are taken of a scalar",
+            details=details,
+            source=here(),
+            hint="reduce it first, with .sum() or .mean()",
+        )
+    for variable in variables:
+        if not isinstance(variable, Tensor):
+            raise GradientError(f"wrt must be tensors, got {variable!r}", source=here())
+        if not is_floating(variable.dtype):
+            raise GradientError(
+                f"wrt is {short_name(variable.dtype)}: only floating tensors have gradients",
+                details=[("wrt", variable.describe())],
+                source=here(),
+                hint="use a floating dtype, or .astype on the way",
+            )
+
+
+def _disconnected(target: Tensor, variable: Tensor, nodes: Sequence[Node]) -> GradientError:
+    blocking = sorted({n.op.name for n in _between(nodes, [variable]) if not n.op.differentiable})
+    if blocking:
+        why = f"every path goes through operators without a derivative: {', '.join(blocking)}"
+    else:
+        why = "the target does not depend on it"
+    return GradientError(
+        f"there is no gradient with respect to {variable.name or variable.node.op.name}: {why}",
+        details=[("target", target.describe()), ("wrt", variable.describe())],
+        source=here(),
+        hint='disconnected="zero" gives zeros instead',
+    )

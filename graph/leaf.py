@@ -1,0 +1,214 @@
+"""Where values enter a graph: inputs, parameters and constants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from graphwright.graph.array import FrozenArray, coerce
+from graphwright.graph.dim import Dim, Size, dim
+from graphwright.graph.dtype import as_dtype, float32
+from graphwright.graph.errors import AttributeValueError, GraphwrightError, InputError, ShapeError
+from graphwright.graph.node import Node
+from graphwright.graph.operator import Operator, register
+from graphwright.graph.source import here
+from graphwright.graph.tensor import Tensor
+from graphwright.graph.types import Shape, TensorType
+
+_LABEL = re.compile(r"[A-Za-z_][\w./:-]*\Z", re.ASCII)
+_KEYWORDS = {"graph", "parameter", "return", "update", "from"}
+
+
+@register
+class Input(Operator):
+    """An array that the caller gives."""
+
+    name = "input"
+    leaf = True
+
+    label: str
+    type: TensorType
+
+    def infer(self) -> TensorType:
+        return self.type
+
+    def bind(self, sizes: Any) -> Operator:
+        return self
+
+
+@register
+class ParameterLeaf(Operator):
+    """Named state that lives outside the graph; see `Parameter`."""
+
+    name = "parameter"
+    leaf = True
+
+    label: str
+    type: TensorType
+
+    def infer(self) -> TensorType:
+        return self.type
+
+
+@register
+class Constant(Operator):
+    """An array known while the graph is built."""
+
+    name = "constant"
+
+    value: FrozenArray
+
+    def infer(self) -> TensorType:
+        return self.value.type
+
+    def kernel(self) -> NDArray[Any]:
+        return self.value.array
+
+    def flops(self) -> Size:
+        return 0
+
+
+class Parameter(Tensor):
+    """A tensor whose value is state: it stays between calls, and `updates` give its next value.
+
+    Made by `gw.parameter`. Its value is replaced as a whole, never written in place, so an array
+    read from `value` stays as it was.
+    """
+
+    __slots__ = ("_value",)
+
+    _value: NDArray[Any] | None
+
+    def __init__(self, node: Node, index: int, type: TensorType) -> None:
+        super().__init__(node, index, type)
+        self._value = None
+
+    @property
+    def value(self) -> NDArray[Any]:
+        """The present value, a read-only array. Raises InputError when none was given yet."""
+        if self._value is None:
+            raise InputError(
+                f"parameter {self.name!r} has no value",
+                source=self.node.source,
+                hint="set its value: parameter.value = array",
+            )
+        return self._value
+
+    @value.setter
+    def value(self, value: ArrayLike) -> None:
+        array = coerce(value, self.dtype, f"parameter {self.name}")
+        if array.shape != self.shape:
+            raise InputError(
+                f"parameter {self.name!r}: expected shape {self.shape}, got {array.shape}"
+            )
+        self.replace(np.array(array, order="C"))
+
+    def replace(self, array: NDArray[Any]) -> None:
+        """Make `array`, of the right type and nobody else's, the value. Not checked."""
+        array.flags.writeable = False
+        self._value = array
+
+    @property
+    def has_value(self) -> bool:
+        return self._value is not None
+
+
+def input(name: str, shape: Sequence[Size | str] = (), dtype: DTypeLike = float32) -> Tensor:
+    """An input of the graph: an array that each call brings.
+
+    name:  letters, digits and `_ . / : -`; unique in a graph
+    shape: a size each: a number, or a name (`"batch"`) for any number, or arithmetic on
+           `gw.dim`s; equal names mean equal sizes
+    dtype: float32 unless given
+
+    >>> x = gw.input("x", ("batch", 784))
+
+    Raises AttributeValueError for a bad name, ShapeError for a bad size, DTypeError for a bad
+    dtype.
+    """
+    label = _checked_label(name)
+    return Node(Input(label, kind := _type(label, shape, dtype)), (), (kind,)).outputs[0]
+
+
+def parameter(name: str, value: ArrayLike, dtype: DTypeLike | None = None) -> Parameter:
+    """Named state with a NumPy value, which compiled functions read and update.
+
+    name:  letters, digits and `_ . / : -`; unique in a graph
+    value: any array (or what NumPy makes one of); it is copied
+    dtype: the array's own unless given; Python floats and lists of them become float32
+
+    Raises AttributeValueError for a bad name, DTypeError or InputError for what is no array.
+    """
+    label = _checked_label(name)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"parameter {name!r}: {error}", source=here()) from None
+    if dtype is None and not isinstance(value, np.ndarray | np.generic) and array.dtype.kind == "f":
+        dtype = float32
+    try:
+        target = as_dtype(array.dtype if dtype is None else dtype)
+        with np.errstate(over="ignore"):
+            array = np.array(array, dtype=target, order="C")
+    except GraphwrightError as error:
+        raise error.located(f"parameter {name!r}", (), here()) from None
+    made = unset_parameter(label, TensorType(target, array.shape))
+    made.replace(array)
+    return made
+
+
+def unset_parameter(name: str, type: TensorType) -> Parameter:
+    """A parameter that has no value yet, as the parser makes them."""
+    node = Node(ParameterLeaf(_checked_label(name), type), (), (type,), Parameter)
+    return cast(Parameter, node.outputs[0])
+
+
+def constant(value: object, dtype: DTypeLike | None = None) -> Tensor:
+    """The array `value` as a tensor. Raises DTypeError for object arrays and the like."""
+    array = np.asarray(value)
+    if dtype is None and not isinstance(value, np.ndarray | np.generic) and array.dtype.kind == "f":
+        dtype = float32
+    frozen = FrozenArray(array if dtype is None else array.astype(as_dtype(dtype)))
+    return Constant(frozen)()
+
+
+def _checked_label(name: object) -> str:
+    if not isinstance(name, str) or not _LABEL.match(name) or name in _KEYWORDS:
+        raise AttributeValueError(
+            f"{name!r} can't name an input or a parameter",
+            source=here(),
+            hint="start with a letter or _, then letters, digits and _ . / : -",
+        )
+    return name
+
+
+def _type(label: str, shape: Sequence[Size | str], dtype: DTypeLike) -> TensorType:
+    try:
+        if isinstance(shape, str | int | Dim):
+            raise ShapeError(
+                f"the shape is a tuple of sizes, got {shape!r}", hint=f"write ({shape!r},)"
+            )
+        return TensorType(as_dtype(dtype), _sizes(shape))
+    except GraphwrightError as error:
+        raise error.located(f"input {label!r}", (), here()) from None
+
+
+def _sizes(shape: Sequence[Size | str]) -> Shape:
+    sizes: list[Size] = []
+    for size in shape:
+        if isinstance(size, str):
+            size = dim(size)
+        elif isinstance(size, np.integer):
+            size = int(size)
+        if isinstance(size, bool) or not isinstance(size, int | Dim):
+            raise ShapeError(
+                f"{size!r} is not a size", hint='a number, a name such as "batch", or a gw.dim'
+            )
+        if isinstance(size, int) and size < 0:
+            raise ShapeError(f"a size can't be negative, got {size}", hint='use a name: ("batch",)')
+        sizes.append(size)
+    return tuple(sizes)

@@ -1,0 +1,113 @@
+"""The node: one application of an operator, frozen, with where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from graphwright.graph.errors import AttributeValueError
+from graphwright.graph.source import NOWHERE, Source, here
+from graphwright.graph.tensor import Tensor
+
+if TYPE_CHECKING:
+    from graphwright.graph.operator import Operator
+    from graphwright.graph.types import TensorType
+
+Phase = Literal["forward", "backward"]
+
+
+class Origin(NamedTuple):
+    """Where a node comes from: enclosing blocks, the user's lines, and who wrote it down."""
+
+    scope: str = ""
+    """The path of enclosing blocks, `encoder/layer_3`; empty at the top."""
+    source: Source = NOWHERE
+    phase: Phase = "forward"
+    """`backward` for what differentiation made, `forward` for what the user did."""
+
+    def __or__(self, other: Origin) -> Origin:
+        """For a node that replaces several: the first one's place, the lines of all."""
+        return self._replace(source=self.source | other.source)
+
+
+_scope: ContextVar[str] = ContextVar("scope", default="")
+_derived: ContextVar[Origin | None] = ContextVar("derived", default=None)
+
+
+class Node:
+    """`outputs = op(inputs)`. Frozen; compared by identity; `Graph` compares structure.
+
+    scope:  the path of enclosing blocks in which it was made
+    source: the user's line that made it, or the lines of all the nodes that it replaces
+    phase:  forward or backward
+    """
+
+    __slots__ = ("__weakref__", "inputs", "op", "origin", "outputs")
+
+    op: Operator
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    origin: Origin
+
+    def __init__(
+        self,
+        op: Operator,
+        inputs: Sequence[Tensor],
+        types: Sequence[TensorType],
+        tensor_class: type[Tensor] = Tensor,
+    ) -> None:
+        fix = object.__setattr__
+        fix(self, "op", op)
+        fix(self, "inputs", tuple(inputs))
+        fix(self, "origin", _derived.get() or Origin(_scope.get(), here()))
+        fix(self, "outputs", tuple(tensor_class(self, i, kind) for i, kind in enumerate(types)))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"nodes are frozen: {name} can't be set")
+
+    @property
+    def scope(self) -> str:
+        return self.origin.scope
+
+    @property
+    def source(self) -> Source:
+        return self.origin.source
+
+    @property
+    def phase(self) -> Phase:
+        return self.origin.phase
+
+    def __repr__(self) -> str:
+        types = ", ".join(str(tensor.type) for tensor in self.outputs)
+        return f"<{self.op!r}: {types}>"
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Nodes made inside belong to the block `name`, within the blocks already open.
+
+    >>> with scope("encoder"), scope("layer_1"):
+    ...     pass  # nodes made here have the scope encoder/layer_1
+
+    Raises AttributeValueError when `name` is empty or not made of printable characters.
+    """
+    if not isinstance(name, str) or not name.strip("/") or not name.isprintable():
+        raise AttributeValueError(f"{name!r} can't name a scope", hint="use a short printable name")
+    outer = _scope.get()
+    token = _scope.set(f"{outer}/{name.strip('/')}" if outer else name.strip("/"))
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+@contextmanager
+def derived(origin: Origin) -> Iterator[None]:
+    """Nodes made inside come from `origin`: how passes hand provenance on."""
+    token = _derived.set(origin)
+    try:
+        yield
+    finally:
+        _derived.reset(token)

@@ -1,0 +1,217 @@
+"""What an operator is: its attributes, and its methods that say what it means.
+
+An operator is a frozen dataclass, made complete by `@register`. Its fields are its attributes,
+and everything the rest of the house asks about it is a method or a class attribute here; nothing
+outside an operator's own class keeps a list of operator names. `graphwright.ops` holds them all,
+and user code adds its own in the same way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import struct
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
+
+from graphwright.graph.dim import Dim, Size, Sizes, evaluate
+from graphwright.graph.errors import AttributeValueError, GraphwrightError
+from graphwright.graph.node import Node
+from graphwright.graph.source import here
+
+if TYPE_CHECKING:
+    from graphwright.graph.tensor import Tensor
+    from graphwright.graph.types import TensorType
+
+Class = TypeVar("Class", bound="type[Operator]")
+
+operators: dict[str, type[Operator]] = {}
+"""Every registered operator by name: what the parser reads names with."""
+
+
+class Operator:
+    """One operator. Subclasses are decorated with `@register` and define the methods below.
+
+    The positional arguments of `infer`, `kernel` and `gradient` are the operator's inputs, under
+    the names by which errors speak of them.
+    """
+
+    name: ClassVar[str]
+
+    elementwise: ClassVar[bool] = False
+    """Each output element depends on the (broadcast) input elements at its own index alone."""
+    reduction: ClassVar[bool] = False
+    """Folds the axes in the attribute `axes` away, or keeps them with size 1 (`keepdims`)."""
+    view: ClassVar[Literal["", "dense", "strided"]] = ""
+    """Non-empty when the kernel can return a NumPy view of its first input, so that no bytes move.
+    `dense`: of a dense (C-contiguous) input, and the view is dense again (reshape).
+    `strided`: of any input; the view is not dense in general (transpose, slice, broadcast_to)."""
+    commutative: ClassVar[bool] = False
+    composite: ClassVar[bool] = False
+    """Defined by `decompose` into other operators."""
+    leaf: ClassVar[bool] = False
+    """An input or a parameter: has no kernel; its value comes from outside the graph."""
+    differentiable: ClassVar[bool] = True
+    """False: the derivative is zero or undefined everywhere; `undifferentiable` says which."""
+
+    cases: ClassVar[tuple[Any, ...]] = ()
+    rejects: ClassVar[tuple[Any, ...]] = ()
+    attribute_names: ClassVar[tuple[str, ...]] = ()
+
+    # What an operator defines. (`**_` lets subclasses name their inputs under strict types.)
+
+    def infer(self, *types: Any, **_: Any) -> TensorType | tuple[TensorType, ...]:
+        """Input types to output type(s); raises ShapeError, DTypeError or AttributeValueError."""
+        raise self._incomplete("infer")
+
+    def kernel(self, *arrays: Any, **_: Any) -> Any:
+        """Input arrays to output array(s): the meaning of the operator, on NumPy.
+
+        Called with concrete attributes only (`bind`). Never writes to its inputs.
+        """
+        raise self._incomplete("kernel")
+
+    def gradient(self, *args: Any, **_: Any) -> Tensor | tuple[Tensor | None, ...] | None:
+        """Inputs, outputs, then the gradient of each output, to the gradient of each input.
+
+        The output gradients are Tensors (or None for an output of several that has none).
+        None stands for an input without a gradient.
+        """
+        raise self._incomplete("gradient")
+
+    def decompose(self, *inputs: Any, **_: Any) -> Tensor | tuple[Tensor, ...]:
+        """For composites: the same value by other operators."""
+        raise self._incomplete("decompose")
+
+    def kernel_into(self, out: Any, *arrays: Any, **_: Any) -> None:
+        """The kernel, writing to `out` (an array, or a tuple of arrays for several outputs).
+
+        `out` may be the same memory as an input only for elementwise operators.
+        """
+        result = self.kernel(*arrays)
+        if isinstance(out, tuple):
+            for target, value in zip(out, result, strict=True):
+                target[...] = value
+        else:
+            out[...] = result
+
+    def flops(self, *types: Any, **_: Any) -> Size:
+        """Floating-point operations on inputs of these types; by default one per output element."""
+        outputs = self.infer(*types)
+        first = outputs[0] if isinstance(outputs, tuple) else outputs
+        return first.size
+
+    # What every operator can do.
+
+    def __call__(self, *inputs: Any, **nothing: Any) -> Tensor:
+        """Make a node of this operator; its only output. Raises what `infer` raises, located."""
+        return self.apply(*inputs, **nothing)[0]
+
+    def apply(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Make a node of this operator; all its outputs."""
+        try:
+            types = self.infer(*(tensor.type for tensor in inputs))
+        except GraphwrightError as error:
+            details = [
+                (label, tensor.describe())
+                for label, tensor in zip(self.input_names(len(inputs)), inputs, strict=True)
+            ]
+            raise error.located(self.name, details, here()) from None
+        return Node(self, inputs, types if isinstance(types, tuple) else (types,)).outputs
+
+    @classmethod
+    def input_names(cls, count: int) -> tuple[str, ...]:
+        """The names of `count` inputs, read off the signature of `infer`."""
+        names: list[str] = []
+        for parameter in list(inspect.signature(cls.infer).parameters.values())[1:]:
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                names += [f"{parameter.name}[{i}]" for i in range(count - len(names))]
+            else:
+                names.append(parameter.name)
+        return tuple(names[:count]) + tuple(f"input {i}" for i in range(len(names), count))
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.attribute_names}
+
+    @cached_property
+    def key(self) -> tuple[Any, ...]:
+        """What the operator is, hashable; floats by their bits, so that nan equals nan."""
+        return self.name, *(_freeze(value) for value in self.attributes.values())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Operator) and (self is other or self.key == other.key)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @cached_property
+    def symbolic(self) -> bool:
+        """True when an attribute holds a symbolic size, which `bind` must replace before a run."""
+        return any(_is_symbolic(value) for value in self.attributes.values())
+
+    def bind(self, sizes: Sizes) -> Operator:
+        """The same operator with concrete sizes in its attributes."""
+        if not self.symbolic:
+            return self
+        changes = {name: bind_attribute(value, sizes) for name, value in self.attributes.items()}
+        return dataclasses.replace(cast(Any, self), **changes)  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        attributes = ", ".join(f"{name}={value}" for name, value in self.attributes.items())
+        return f"{self.name}({attributes})"
+
+    def _incomplete(self, method: str) -> GraphwrightError:
+        return GraphwrightError(
+            f"{self.name}: no {method} is defined",
+            hint=f"define {method} in class {type(self).__name__}",
+        )
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def register(cls: Class) -> Class:
+    """Class decorator: make an operator a frozen dataclass and enter it by its name.
+
+    Raises AttributeValueError when another class already has the name. The same class defined
+    again (a notebook cell run twice) replaces the earlier one.
+    """
+    known = operators.get(cls.name)
+    same = known is not None and known.__qualname__ == cls.__qualname__
+    if known is not None and not (same and known.__module__ == cls.__module__):
+        raise AttributeValueError(
+            f"an operator named {cls.name!r} exists already, in {known.__module__}",
+            hint="choose another name",
+        )
+    cls = cast(Class, dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls))
+    cls.attribute_names = tuple(field.name for field in dataclasses.fields(cast(Any, cls)))
+    operators[cls.name] = cls
+    return cls
+
+
+def bind_attribute(value: Any, sizes: Sizes) -> Any:
+    """An attribute value with its symbolic sizes replaced by numbers."""
+    if isinstance(value, Dim):
+        return evaluate(value, sizes)
+    if isinstance(value, tuple):
+        return tuple(bind_attribute(item, sizes) for item in value)
+    bind: Callable[[Sizes], Any] | None = getattr(value, "bind", None)
+    return bind(sizes) if bind is not None else value
+
+
+def _is_symbolic(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return any(_is_symbolic(item) for item in value)
+    return isinstance(value, Dim) or bool(getattr(value, "symbolic", False))
+
+
+def _freeze(value: Any) -> Any:
+    if isinstance(value, float):
+        return "float", struct.pack("<d", value)
+    if isinstance(value, bool):
+        return "bool", value
+    if isinstance(value, tuple):
+        return tuple(_freeze(item) for item in value)
+    if isinstance(value, Mapping):
+        return tuple((key, _freeze(item)) for key, item in value.items())
+    return value

@@ -1,0 +1,337 @@
+"""Addition, multiplication and what follows from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphwright.graph.dtype import float64, is_floating
+from graphwright.graph.operator import register
+from graphwright.graph.tensor import Tensor, TensorLike
+from graphwright.ops.case import Case, Reject, Within, bool_, f32, f64, i32, u8
+from graphwright.ops.comparison import equal
+from graphwright.ops.convert import as_tensor, cast, common_dtype
+from graphwright.ops.elementwise import Binary, Unary
+from graphwright.ops.exponential import log
+from graphwright.ops.selection import where
+
+
+@register
+class Add(Binary):
+    """x + y.
+
+    d/dx = 1, d/dy = 1
+    """
+
+    name = "add"
+    commutative = True
+    ufunc = np.add
+
+    def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        return g, g
+
+    cases = (
+        Case(f32["n", 4], f32[4]),
+        Case(f64[2, 1, 3], f64[5, 1]),
+        Case(i32[3], i32[()]),
+        Case([0.1, np.inf, -0.0], [0.2, -np.inf, 0.0]),
+    )
+    rejects = (
+        Reject(f32[2, 3], f32[2], message="shapes [2,3] and [2] differ: 3 != 2 on axis -1"),
+        Reject(f32[2], f64[2], message="dtypes differ: f32 and f64"),
+        Reject(bool_[2], bool_[2], message="needs a number input, got bool[2]"),
+        Reject(f32["n"], f32["m"], message="shapes [n] and [m] differ: n != m on axis -1"),
+    )
+
+
+@register
+class Subtract(Binary):
+    """x - y.
+
+    d/dx = 1, d/dy = -1
+    """
+
+    name = "subtract"
+    ufunc = np.subtract
+
+    def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        return g, -g
+
+    cases = Case(f32["n", 4], f32["n", 1]), Case(u8[3], u8[3]), Case([1.0, np.inf], [0.5, np.inf])
+    rejects = (Reject(f32[2], f32[3], message="shapes [2] and [3] differ"),)
+
+
+@register
+class Multiply(Binary):
+    """x × y.
+
+    d/dx = y, d/dy = x
+    """
+
+    name = "multiply"
+    commutative = True
+    ufunc = np.multiply
+
+    def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        return g * y, g * x
+
+    cases = Case(f32["n", 4], f32[4]), Case(i32[2, 2], i32[2, 2]), Case([0.0, 2.0], [np.inf, 1e308])
+    rejects = (Reject(f32[2], f32[3], message="shapes [2] and [3] differ"),)
+
+
+@register
+class Divide(Binary):
+    """x / y, the true quotient; integers are converted to float64 first, as in NumPy.
+
+    d/dx = 1/y, d/dy = -x/y²
+    """
+
+    name = "divide"
+    takes = "floating"
+    ufunc = np.divide
+
+    def __call__(self, x: TensorLike, y: TensorLike) -> Tensor:
+        dtype = common_dtype(x, y)
+        dtype = dtype if is_floating(dtype) else float64
+        return super().__call__(as_tensor(x, dtype), as_tensor(y, dtype))
+
+    def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        return g / y, -g * out / y
+
+    cases = (
+        Case(f32["n", 3], Within(f32[3], 0.5, 2)),
+        Case([1.0, -1.0, 0.0, 5.0], [0.0, 0.0, 0.0, np.inf], smooth=False),
+    )
+    rejects = (Reject(i32[2], i32[2], message="needs a floating input, got i32[2]"),)
+
+
+@register
+class FloorDivide(Binary):
+    """The whole quotient ⌊x / y⌋. Its derivative is 0 wherever it exists.
+
+    An integer divided by 0 gives 0, as in NumPy.
+    """
+
+    name = "floor_divide"
+    ufunc = np.floor_divide
+    differentiable = False
+
+    cases = (
+        Case(f32["n", 3], Within(f32[3], 0.5, 2)),
+        Case([7, -7, 7, -7], [2, 2, -2, -2]),
+        Case([7.0, -7.0], [2.0, 2.0]),
+    )
+    rejects = (Reject(bool_[2], bool_[2], message="needs a number input, got bool[2]"),)
+
+
+@register
+class Remainder(Binary):
+    """x - y⌊x / y⌋: what is left, with the sign of y (Python's `%`).
+
+    d/dx = 1, d/dy = -⌊x/y⌋
+    """
+
+    name = "remainder"
+    ufunc = np.remainder
+
+    def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        return g, -g * floor_divide(x, y)
+
+    cases = (
+        Case(Within(f32["n", 3], 0.6, 0.9), Within(f32[3], 1.1, 2)),
+        Case([7, -7, 7, -7], [3, 3, -3, -3]),
+        Case([5.5, -5.5], [2.0, 2.0]),
+    )
+    rejects = (Reject(bool_[2], bool_[2], message="needs a number input, got bool[2]"),)
+
+
+@register
+class Power(Binary):
+    """x to the power y; nan where x < 0 and y is no whole number.
+
+    d/dx = y xʸ⁻¹, d/dy = xʸ log x (0 where x ≤ 0, so that whole powers of any x differentiate)
+    """
+
+    name = "power"
+    ufunc = np.power
+
+    def kernel(self, x: NDArray[Any], y: NDArray[Any]) -> Any:
+        if y.dtype.kind == "i" and (y < 0).any():
+            # NumPy refuses negative whole powers of whole numbers; they round to 0, but for ±1.
+            y, negative = np.abs(y), y < 0
+            powers = np.power(x, y)
+            return np.where(negative & (np.abs(x) != 1), 0, powers).astype(x.dtype)
+        return np.power(x, y)
+
+    def kernel_into(self, out: NDArray[Any], x: NDArray[Any], y: NDArray[Any]) -> None:
+        if y.dtype.kind == "i":
+            np.copyto(out, self.kernel(x, y))
+        else:
+            np.power(x, y, out=out)
+
+    def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        safe = where(x > 0, x, 1.0)
+        return g * y * power(x, y - 1), g * where(x > 0, out * log(safe), 0.0)
+
+    cases = (
+        Case(Within(f32["n", 3], 0.2, 2), f32[3]),
+        Case([-2.0, -0.5, 3.0], [3.0, 2.0, 0.0]),
+        Case([2, -3, 1, -1], [5, 3, -2, -3]),
+        Case([0.0, 2.0, -8.0], [0.0, -np.inf, 1 / 3], smooth=False),
+    )
+    rejects = (Reject(bool_[2], bool_[2], message="needs a number input, got bool[2]"),)
+
+
+@register
+class Negative(Unary):
+    """-x.
+
+    d/dx = -1
+    """
+
+    name = "negative"
+    ufunc = np.negative
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return -g
+
+    cases = Case(f32["n", 4]), Case(i32[3]), Case([0.0, -np.inf])
+    rejects = (Reject(bool_[2], message="needs a number input, got bool[2]"),)
+
+
+@register
+class Abs(Unary):
+    """|x|.
+
+    d/dx = sign(x), 0 at 0
+    """
+
+    name = "abs"
+    ufunc = np.abs
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return g * sign(x)
+
+    cases = (
+        Case(Within(f32["n", 4], -2, -0.1)),
+        Case(i32[3]),
+        Case([0.0, -0.0, -np.inf], smooth=False),
+    )
+    rejects = (Reject(bool_[2], message="needs a number input, got bool[2]"),)
+
+
+@register
+class Sign(Unary):
+    """-1, 0 or 1 with the sign of x; nan for nan. Its derivative is 0 wherever it exists."""
+
+    name = "sign"
+    ufunc = np.sign
+    differentiable = False
+
+    cases = Case(f32["n", 4]), Case(i32[3]), Case([0.0, -3.0, np.inf, np.nan])
+    rejects = (Reject(bool_[2], message="needs a number input, got bool[2]"),)
+
+
+@register
+class Square(Unary):
+    """x².
+
+    d/dx = 2x
+    """
+
+    name = "square"
+    ufunc = np.square
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return g * (2 * x)
+
+    cases = Case(f32["n", 4]), Case(i32[3]), Case([1e200, -np.inf], smooth=False)
+    rejects = (Reject(bool_[2], message="needs a number input, got bool[2]"),)
+
+
+@register
+class Reciprocal(Unary):
+    """1 / x.
+
+    d/dx = -1/x²
+    """
+
+    name = "reciprocal"
+    takes = "floating"
+    ufunc = np.reciprocal
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return -g * square(out)
+
+    cases = Case(Within(f32["n", 4], 0.3, 2)), Case([0.0, -0.0, np.inf], smooth=False)
+    rejects = (Reject(i32[2], message="needs a floating input, got i32[2]"),)
+
+
+class _Extremum(Binary):
+    """Maximum and minimum: the gradient goes to the input chosen, half to each where they tie."""
+
+    def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        return g * self._share(x, y, out), g * self._share(y, x, out)
+
+    def _share(self, mine: Tensor, other: Tensor, out: Tensor) -> Tensor:
+        """1 where mine was chosen alone, ½ where both were, else 0."""
+        chosen = cast(equal(mine, out), out.dtype)
+        return chosen - 0.5 * cast(equal(mine, other), out.dtype)
+
+
+@register
+class Maximum(_Extremum):
+    """The larger of x and y; nan if either is.
+
+    d/dx = 1 where x > y, ½ where x = y, else 0
+    """
+
+    name = "maximum"
+    commutative = True
+    ufunc = np.maximum
+
+    cases = (
+        Case(f32["n", 4], f32[4], smooth=False),
+        Case([1.0, 2.0, np.nan], [1.5, 0.5, 1.0], smooth=False),
+        Case([1.0, 2.0], [1.5, 0.5]),
+        Case(i32[3], i32[3]),
+    )
+    rejects = (Reject(bool_[2], bool_[2], message="needs a number input, got bool[2]"),)
+
+
+@register
+class Minimum(_Extremum):
+    """The smaller of x and y; nan if either is.
+
+    d/dx = 1 where x < y, ½ where x = y, else 0
+    """
+
+    name = "minimum"
+    commutative = True
+    ufunc = np.minimum
+
+    cases = (
+        Case(f32["n", 4], f32[4], smooth=False),
+        Case([1.0, 2.0, np.nan], [1.5, 0.5, 1.0], smooth=False),
+        Case([1.0, 2.0], [1.5, 0.5]),
+        Case(i32[3], i32[3]),
+    )
+    rejects = (Reject(bool_[2], bool_[2], message="needs a number input, got bool[2]"),)
+
+
+add = Add()
+subtract = Subtract()
+multiply = Multiply()
+divide = Divide()
+floor_divide = FloorDivide()
+remainder = Remainder()
+power = Power()
+negative = Negative()
+abs = Abs()
+sign = Sign()
+square = Square()
+reciprocal = Reciprocal()
+maximum = Maximum()
+minimum = Minimum()

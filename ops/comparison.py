@@ -1,0 +1,84 @@
+"""Comparisons: two inputs of one dtype, booleans out. None has a derivative."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from graphwright.graph.dtype import boolean
+from graphwright.graph.operator import register
+from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32
+from graphwright.ops.elementwise import Binary
+
+
+class Comparison(Binary):
+    """x against y, element by element; every comparison with nan is False but `not_equal`."""
+
+    takes = "any"
+    gives = boolean
+    differentiable = False
+
+    cases = (
+        Case(f32["n", 4], f32[4]),
+        Case(i32[3], i32[()]),
+        Case(bool_[4], bool_[4]),
+        Case([0.0, np.nan, np.inf, 1.0], [-0.0, np.nan, np.inf, 2.0]),
+    )
+    rejects = (Reject(f32[2], f64[2], message="dtypes differ: f32 and f64"),)
+
+
+@register
+class Equal(Comparison):
+    """x = y."""
+
+    name = "equal"
+    commutative = True
+    ufunc = np.equal
+
+
+@register
+class NotEqual(Comparison):
+    """x ≠ y."""
+
+    name = "not_equal"
+    commutative = True
+    ufunc = np.not_equal
+
+
+@register
+class Less(Comparison):
+    """x < y."""
+
+    name = "less"
+    ufunc = np.less
+
+
+@register
+class LessEqual(Comparison):
+    """x ≤ y."""
+
+    name = "less_equal"
+    ufunc = np.less_equal
+
+
+@register
+class Greater(Comparison):
+    """x > y."""
+
+    name = "greater"
+    ufunc = np.greater
+
+
+@register
+class GreaterEqual(Comparison):
+    """x ≥ y."""
+
+    name = "greater_equal"
+    ufunc = np.greater_equal
+
+
+equal = Equal()
+not_equal = NotEqual()
+less = Less()
+less_equal = LessEqual()
+greater = Greater()
+greater_equal = GreaterEqual()

@@ -1,0 +1,143 @@
+"""From what users write (arrays, numbers, sizes) to tensors of one dtype."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from graphwright.graph.array import FrozenArray
+from graphwright.graph.dim import Dim, Size
+from graphwright.graph.dtype import DType, Scalar, as_dtype, float64, int64, promote
+from graphwright.graph.dtype import is_floating as is_floating_dtype
+from graphwright.graph.errors import DTypeError, GraphwrightError
+from graphwright.graph.leaf import Constant
+from graphwright.graph.operator import Operator, register
+from graphwright.graph.source import here
+from graphwright.graph.tensor import Tensor, TensorLike
+from graphwright.graph.types import TensorType
+from graphwright.ops.case import Case, bool_, f32, f64, i32
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@register
+class Cast(Operator):
+    """Each element converted to another dtype, as NumPy's `astype` does.
+
+    Floats become integers by dropping the fraction; what is out of range is undefined. Numbers
+    become booleans by `!= 0`. The gradient is cast back between floating dtypes, and does not flow
+    from or to others.
+    """
+
+    name = "cast"
+    elementwise = True
+
+    dtype: DType
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x.with_dtype(self.dtype)
+
+    def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
+        return x.astype(self.dtype)
+
+    def kernel_into(self, out: NDArray[Any], x: NDArray[Any]) -> None:
+        np.copyto(out, x, casting="unsafe")
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor | None:
+        if not (is_floating_dtype(x.dtype) and is_floating_dtype(out.dtype)):
+            return None
+        return cast(g, x.dtype)
+
+    cases = (
+        Case(f64["n", 3], dtype=np.dtype(np.float32)),
+        Case(f32["n"], dtype=np.dtype(np.float64)),
+        Case([1.75, -1.75, 0.0], dtype=np.dtype(np.int32)),
+        Case([0, 2, -1], dtype=np.dtype(np.bool_)),
+        Case(bool_[2, 2], dtype=np.dtype(np.float32)),
+        Case(i32[0, 4], dtype=np.dtype(np.int64)),
+    )
+
+
+@register
+class SizeValue(Operator):
+    """A size as a tensor of rank 0: how symbolic sizes enter arithmetic."""
+
+    name = "size"
+    differentiable = False
+
+    value: Size
+    dtype: DType
+
+    def infer(self) -> TensorType:
+        return TensorType(self.dtype, ())
+
+    def kernel(self) -> NDArray[Any]:
+        return np.array(self.value, dtype=self.dtype)
+
+    def flops(self) -> Size:
+        return 0
+
+    cases = (Case(value=7, dtype=np.dtype(np.int64)), Case(value=3, dtype=np.dtype(np.float32)))
+
+
+def cast(x: TensorLike, dtype: DTypeLike) -> Tensor:
+    """`x` with each element converted to `dtype`; `x` itself when it has that dtype already."""
+    tensor, target = as_tensor(x), as_dtype(dtype)
+    return tensor if tensor.dtype == target else Cast(target)(tensor)
+
+
+def as_tensor(value: TensorLike, dtype: DType | None = None) -> Tensor:
+    """`value` as a tensor: tensors as they are, the rest as constants.
+
+    Python numbers alone become bool, int64 and float32. With `dtype`, constants are made in it
+    and tensors are cast to it. Raises DTypeError for what is no array of numbers.
+    """
+    if isinstance(value, Tensor):
+        return value if dtype is None else cast(value, dtype)
+    if isinstance(value, Dim):
+        return SizeValue(value, dtype or int64)()
+    try:
+        if dtype is None and not isinstance(value, np.ndarray | np.generic):
+            dtype = promote(value) if isinstance(value, bool | int | float) else None
+        array = np.asarray(value)
+        frozen = FrozenArray(array if dtype is None else array.astype(dtype))
+    except GraphwrightError as error:
+        raise error.located("constant", (), here()) from None
+    except (TypeError, ValueError):
+        raise DTypeError(
+            f"{value!r} of type {type(value).__name__} is neither a tensor nor an array",
+            source=here(),
+            hint="give a tensor, a NumPy array or a number",
+        ) from None
+    return Constant(frozen)()
+
+
+def common_dtype(*values: TensorLike) -> DType:
+    """The dtype of an operation on `values` by NEP 50; Python numbers and sizes are weak."""
+    return promote(*(_operand(value) for value in values))
+
+
+def promoted(*values: TensorLike) -> tuple[Tensor, ...]:
+    """`values` as tensors of their common dtype."""
+    first = values[0]
+    if all(isinstance(value, Tensor) and value.dtype == first.dtype for value in values):  # type: ignore[union-attr]
+        return values  # type: ignore[return-value]
+    dtype = common_dtype(*values)
+    return tuple(as_tensor(value, dtype) for value in values)
+
+
+def as_floating(value: TensorLike) -> Tensor:
+    """`value` as a floating tensor; integers and booleans become float64, as in NumPy."""
+    tensor = as_tensor(value)
+    return tensor if is_floating_dtype(tensor.dtype) else cast(tensor, float64)
+
+
+def _operand(value: TensorLike) -> DType | Scalar:
+    if isinstance(value, Tensor | np.ndarray | np.generic):
+        return as_dtype(value.dtype)
+    if isinstance(value, bool | int | float):
+        return value
+    return 0 if isinstance(value, Dim) else as_tensor(value).dtype

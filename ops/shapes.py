@@ -1,0 +1,78 @@
+"""Shape arithmetic that operators share: broadcasting and axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from graphwright.graph.dim import Dim, Size
+from graphwright.graph.errors import AttributeValueError, ShapeError
+from graphwright.graph.tensor import Axis
+from graphwright.graph.types import Shape
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """NumPy's broadcast shape. A symbolic size fits itself and 1, nothing else.
+
+    Raises ShapeError, saying which sizes differ.
+    """
+    rank = max((len(shape) for shape in shapes), default=0)
+    result: list[Size] = []
+    for position in range(-rank, 0):
+        size: Size = 1
+        for shape in shapes:
+            other = shape[position] if len(shape) >= -position else 1
+            if other == 1 or other == size:
+                continue
+            if size != 1:
+                raise _mismatch(size, other, position, shapes)
+            size = other
+        result.append(size)
+    return tuple(result)
+
+
+def _mismatch(size: Size, other: Size, axis: int, shapes: Sequence[Shape]) -> ShapeError:
+    listed = " and ".join(shape_text(shape) for shape in shapes)
+    if isinstance(size, Dim) or isinstance(other, Dim):
+        hint = "sizes that are not known must be the same expression; reshape or broadcast_to first"
+    else:
+        hint = "sizes broadcast when they are equal or one of them is 1"
+    return ShapeError(f"shapes {listed} differ: {size} != {other} on axis {axis}", hint=hint)
+
+
+def shape_text(shape: Shape) -> str:
+    """`[batch,784]`, as in types."""
+    return f"[{','.join(map(str, shape))}]"
+
+
+def normalize_axis(axis: int, rank: int) -> int:
+    """`axis` counted from the front. Raises AttributeValueError when out of range."""
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
+        raise AttributeValueError(f"an axis is a whole number, got {axis!r}")
+    if not -rank <= axis < rank:
+        allowed = f"from {-rank} to {rank - 1}" if rank else "none: the rank is 0"
+        raise AttributeValueError(
+            f"axis {axis} is out of range for rank {rank}", hint=f"axes: {allowed}"
+        )
+    return int(axis) % rank
+
+
+def normalize_axes(axis: Axis, rank: int) -> tuple[int, ...]:
+    """Sorted axes counted from the front; None means all.
+
+    Raises AttributeValueError when one is out of range or named twice.
+    """
+    if axis is None:
+        return tuple(range(rank))
+    given = axis if isinstance(axis, Sequence) else (axis,)
+    axes = sorted(normalize_axis(item, rank) for item in given)
+    if len(set(axes)) != len(axes):
+        raise AttributeValueError(f"an axis is named twice in {tuple(given)}")
+    return tuple(axes)
+
+
+def check_axes(axes: tuple[int, ...], rank: int) -> None:
+    """For `infer`: raise AttributeValueError unless `axes` is what `normalize_axes` gives."""
+    if normalize_axes(axes, rank) != axes:
+        raise AttributeValueError(f"axes {axes} must be sorted, from 0 to {rank - 1}")
