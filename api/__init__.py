@@ -2,12 +2,112 @@
 
 >>> import graphwright as gw
 >>> x = gw.input("x", ("batch", 3))
->>> y = (x * 2 + 1).sum(axis=1)
+>>> double = gw.compile(x, x * 2)
+>>> double([[1, 2, 3]])
+array([[2., 4., 6.]], dtype=float32)
 """
 
-from graphwright import ops
-from graphwright.graph.dim import dim
-from graphwright.graph.leaf import constant, input, parameter
-from graphwright.graph.node import scope
+from typing import TYPE_CHECKING
 
-__all__ = ["constant", "dim", "input", "ops", "parameter", "scope"]
+from graphwright import ops
+from graphwright.compiler.differentiate import grad
+from graphwright.graph.dim import dim
+from graphwright.graph.dtype import (
+    bfloat16 as _bfloat16,
+)
+from graphwright.graph.dtype import (
+    boolean as bool_,
+)
+from graphwright.graph.dtype import (
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from graphwright.graph.errors import (
+    AttributeValueError,
+    CompileError,
+    DTypeError,
+    GradientError,
+    GraphError,
+    GraphwrightError,
+    InputError,
+    ParseError,
+    RenderError,
+    ShapeError,
+    SymbolicValueError,
+    VerificationError,
+)
+from graphwright.graph.graph import Graph
+from graphwright.graph.leaf import Parameter, constant, input, parameter
+from graphwright.graph.node import Node, scope
+from graphwright.graph.parse import parse
+from graphwright.graph.tensor import Tensor
+from graphwright.graph.text import text
+from graphwright.graph.types import TensorType
+from graphwright.runtime.compiled import CompiledFunction, compile
+from graphwright.runtime.interpret import interpret
+
+if TYPE_CHECKING:
+    from graphwright.graph.dtype import DType
+
+    bfloat16: DType
+
+__all__ = [
+    "AttributeValueError",
+    "CompileError",
+    "CompiledFunction",
+    "DTypeError",
+    "GradientError",
+    "Graph",
+    "GraphError",
+    "GraphwrightError",
+    "InputError",
+    "Node",
+    "Parameter",
+    "ParseError",
+    "RenderError",
+    "ShapeError",
+    "SymbolicValueError",
+    "Tensor",
+    "TensorType",
+    "VerificationError",
+    "bfloat16",
+    "bool_",
+    "compile",
+    "constant",
+    "dim",
+    "float16",
+    "float32",
+    "float64",
+    "grad",
+    "input",
+    "int16",
+    "int32",
+    "int64",
+    "int8",
+    "interpret",
+    "ops",
+    "parameter",
+    "parse",
+    "scope",
+    "text",
+    "uint16",
+    "uint32",
+    "uint64",
+    "uint8",
+]
+
+
+def __getattr__(name: str) -> object:
+    """bfloat16 needs the package ml_dtypes, so it is looked up when it is asked for."""
+    if name == "bfloat16":
+        return _bfloat16()
+    raise AttributeError(f"module 'graphwright' has no attribute {name!r}")

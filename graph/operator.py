@@ -21,6 +21,7 @@ from graphwright.graph.node import Node
 from graphwright.graph.source import here
 
 if TYPE_CHECKING:
+    from graphwright.graph.graph import Graph
     from graphwright.graph.tensor import Tensor
     from graphwright.graph.types import TensorType
 
@@ -48,6 +49,14 @@ class Operator:
     `dense`: of a dense (C-contiguous) input, and the view is dense again (reshape).
     `strided`: of any input; the view is not dense in general (transpose, slice, broadcast_to)."""
     commutative: ClassVar[bool] = False
+    identity_element: ClassVar[bool | float | None] = None
+    """The value e for which x ∘ e is x (and, of a commutative operator, e ∘ x too)."""
+    absorbing_element: ClassVar[bool | float | None] = None
+    """The value e for which x ∘ e and e ∘ x are e, for all x but inf and nan."""
+    idempotent: ClassVar[bool] = False
+    """f(f(x)) is f(x); of two inputs: x ∘ x is x."""
+    involution: ClassVar[bool] = False
+    """f(f(x)) is x, to the bit."""
     composite: ClassVar[bool] = False
     """Defined by `decompose` into other operators."""
     leaf: ClassVar[bool] = False
@@ -130,6 +139,11 @@ class Operator:
             else:
                 names.append(parameter.name)
         return tuple(names[:count]) + tuple(f"input {i}" for i in range(len(names), count))
+
+    @property
+    def body(self) -> Graph | None:
+        """The graph that a fused operator stands for, with the same inputs and outputs in order."""
+        return None
 
     @property
     def attributes(self) -> dict[str, Any]:

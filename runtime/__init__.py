@@ -1,1 +1,4 @@
-"""."""
+"""Runs graphs and plans on NumPy arrays.
+
+Reading order: `arguments`, `interpret` (the oracle), `execute`, `compiled`.
+"""

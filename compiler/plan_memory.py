@@ -1,0 +1,191 @@
+"""Give every value a place in memory: reuse, in-place results and views.
+
+before: a schedule, whose fused nodes hold several operations::
+
+    %0: f32[batch,10] = matmul(x, w)
+    %1: f32[batch,10] = fused(%0, b, kind="elementwise", graph=graph(...) {add, tanh})
+
+after: a plan, whose steps write to numbered buffers::
+
+    0  arena[0]  matmul(x, w)
+    1  arena[0]  add(arena[0], b)       in place: %0 has no later reader
+    2  result    tanh(arena[0])
+
+Views (reshape, transpose, slice …) share the buffer of what they view. An elementwise step writes
+over an input of the same type that nobody reads later. What is handed out gets fresh memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from graphwright.compiler.log import Log
+from graphwright.compiler.plan import Buffer, BufferKind, Plan, Step, Value
+from graphwright.compiler.schedule import Schedule
+from graphwright.graph.array import FrozenArray
+from graphwright.graph.dim import Size
+from graphwright.graph.graph import Graph
+from graphwright.graph.leaf import Constant
+from graphwright.graph.node import Node
+from graphwright.graph.tensor import Tensor
+from graphwright.graph.text import tensor_names
+from graphwright.graph.types import TensorType
+
+
+def plan_memory(schedule: Schedule, log: Log) -> Plan:
+    """The plan of a schedule; `log` says which steps are views and which work in place."""
+    work = _Planner(schedule.graph, log)
+    for node in schedule.order:
+        work.list_steps(node)
+    return work.plan()
+
+
+@dataclass
+class _Value:
+    """A value while planning."""
+
+    type: TensorType
+    name: str
+    kind: BufferKind
+    last: int = -1
+    """The last step that reads it, or reads a view of it."""
+    dense: bool = True
+    buffer: int = -1
+
+
+@dataclass
+class _Buffer:
+    """A buffer while planning; `last` covers all the values that share it."""
+
+    kind: BufferKind
+    nbytes: Size
+    first: int
+    last: int
+
+
+class _Planner:
+    """Two sweeps: `list_steps` numbers the steps and values, `plan` gives out buffers."""
+
+    def __init__(self, graph: Graph, log: Log) -> None:
+        self.graph = graph
+        self.log = log
+        self.names = tensor_names(graph)
+        self.steps: list[Step] = []
+        self.values: list[_Value] = []
+        self.buffers: list[_Buffer] = []
+        self.numbers: dict[Tensor, int] = {}
+        self.constants: list[tuple[int, FrozenArray]] = []
+        self.inputs = tuple(self.define(tensor, "input") for tensor in graph.inputs)
+        self.parameters = tuple(self.define(tensor, "parameter") for tensor in graph.parameters)
+
+    def define(self, tensor: Tensor, kind: BufferKind) -> int:
+        self.values.append(_Value(tensor.type, self.names.get(tensor, ""), kind))
+        self.numbers[tensor] = len(self.values) - 1
+        return self.numbers[tensor]
+
+    def list_steps(self, node: Node) -> None:
+        """Add the steps of a scheduled node: a fused one becomes the steps of its body."""
+        body = node.op.body
+        if body is None:
+            self.list_step(node, node)
+            return
+        for inner, outer in zip(body.inputs, node.inputs, strict=True):
+            self.numbers[inner] = self.numbers[outer]
+        for inner_node in body.operations:
+            self.list_step(inner_node, node)
+        for inner, outer in zip(body.outputs, node.outputs, strict=True):
+            self.numbers[outer] = self.numbers[inner]
+            self.values[self.numbers[inner]].name = self.names[outer]
+
+    def list_step(self, node: Node, owner: Node) -> None:
+        if isinstance(node.op, Constant):
+            self.constants.append((self.define(node.outputs[0], "constant"), node.op.value))
+            return
+        inputs = tuple(self.numbers[tensor] for tensor in node.inputs)
+        for number in inputs:
+            self.values[number].last = len(self.steps)
+        outputs = tuple(self.define(tensor, "arena") for tensor in node.outputs)
+        self.steps.append(Step(node.op, inputs, outputs, owner))
+
+    def plan(self) -> Plan:
+        results = tuple(self.numbers[tensor] for tensor in self.graph.results)
+        for number in results:
+            if self.values[number].kind == "arena":
+                self.values[number].kind = "result"
+        for step in reversed(self.steps):
+            if step.op.view:
+                base, seen = self.values[step.inputs[0]], self.values[step.outputs[0]]
+                base.last = max(base.last, seen.last)
+        for value in self.values:
+            if value.kind not in ("arena", "result"):
+                self.allocate(value, -1)
+        steps = tuple(self.place(position, step) for position, step in enumerate(self.steps))
+        computed = [n for step in steps if not step.view for n in step.outputs]
+        return Plan(
+            graph=self.graph,
+            steps=steps,
+            values=tuple(Value(v.type, v.buffer, v.name) for v in self.values),
+            buffers=tuple(Buffer(b.kind, b.nbytes, b.first, b.last) for b in self.buffers),
+            inputs=self.inputs,
+            parameters=self.parameters,
+            constants=tuple(self.constants),
+            results=results,
+            unshared=tuple(self.values[number].type.nbytes for number in computed),
+        )
+
+    def place(self, position: int, step: Step) -> Step:
+        """Give the outputs of a step their buffers; the step, marked if it is a view."""
+        output = self.values[step.outputs[0]]
+        if self.is_view(step, output):
+            base = self.values[step.inputs[0]]
+            self.share(output, base.buffer)
+            output.dense = step.op.view == "dense"
+            return replace(step, view=True)
+        over = self.overwritable(position, step, output)
+        for number in step.outputs:
+            value = self.values[number]
+            if over is None:
+                self.allocate(value, position)
+            else:
+                self.share(value, over.buffer)
+                self.buffers[over.buffer].kind = value.kind
+        return step
+
+    def is_view(self, step: Step, output: _Value) -> bool:
+        if not step.op.view:
+            return False
+        if output.kind == "result":
+            self.log.declined("view", "copied: its value is handed out", [step.node])
+            return False
+        if step.op.view == "dense" and not self.values[step.inputs[0]].dense:
+            self.log.declined("view", "copied: its input is not contiguous", [step.node])
+            return False
+        return self.log.applied("view", f"{step.op.name} copies nothing", [step.node])
+
+    def overwritable(self, position: int, step: Step, output: _Value) -> _Value | None:
+        """The input that an elementwise step may write its output over, if there is one."""
+        if not step.op.elementwise or len(step.outputs) != 1:
+            return None
+        for number in dict.fromkeys(step.inputs):
+            value = self.values[number]
+            fits = value.dense and value.type == output.type
+            buffer = self.buffers[value.buffer]
+            if not fits or buffer.kind != "arena" or buffer.last > position:
+                continue
+            if any(self.values[n].buffer == value.buffer for n in step.inputs if n != number):
+                # Another view of the same memory would be read after it was overwritten.
+                continue
+            what = f"{step.op.name} writes over its input"
+            return value if self.log.applied("in_place", what, [step.node]) else None
+        return None
+
+    def allocate(self, value: _Value, position: int) -> None:
+        """A buffer of its own."""
+        value.buffer = len(self.buffers)
+        last = max(value.last, position)
+        self.buffers.append(_Buffer(value.kind, value.type.nbytes, position, last))
+
+    def share(self, value: _Value, buffer: int) -> None:
+        """The buffer of another value."""
+        value.buffer = buffer
+        self.buffers[buffer].last = max(self.buffers[buffer].last, value.last)

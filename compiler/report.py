@@ -1,0 +1,171 @@
+"""What was compiled, in words: the stages, the summary of the plan, and the why-log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graphwright.compiler.log import Event
+from graphwright.compiler.plan import Plan, Step
+from graphwright.compiler.schedule import Schedule
+from graphwright.graph.dim import Sizes, evaluate
+from graphwright.graph.graph import Graph
+from graphwright.graph.node import Node
+from graphwright.graph.tensor import Tensor
+from graphwright.graph.text import operation_text, tensor_names, text, value_text
+
+if TYPE_CHECKING:
+    from graphwright.compiler.pipeline import Compilation, Record, Stage
+
+_SHOWN = 40  # events of a pass that explain() lists before it counts the rest
+
+
+def stage_text(stage: Stage, *, sources: bool = False, elide: bool = False) -> str:
+    """A stage in words: a printed graph; a schedule in its order; a plan with its buffers."""
+    if isinstance(stage, Graph):
+        return text(stage, sources=sources, elide=elide)
+    if isinstance(stage, Schedule):
+        names = tensor_names(stage.graph)
+        lines = [_node_line(node, names) for node in stage.order]
+        return "\n".join(["schedule {", *(f"  {line}" for line in lines), "}"])
+    return "\n".join(["plan {", *(f"  {line}" for line in _plan_lines(stage)), "}"])
+
+
+def _node_line(node: Node, names: dict[Tensor, str]) -> str:
+    outputs = ", ".join(f"{names[tensor]}: {tensor.type}" for tensor in node.outputs)
+    return f"{outputs} = {operation_text(node, names)}"
+
+
+def _plan_lines(plan: Plan) -> list[str]:
+    names = [value.name or f"_{number}" for number, value in enumerate(plan.values)]
+    for number, frozen in plan.constants:
+        names[number] = value_text(frozen, elide=True)
+    order: dict[int, int] = {}
+    lines: list[str] = []
+    for position, step in enumerate(plan.steps):
+        arguments = [names[number] for number in step.inputs]
+        arguments += [f"{k}={value_text(v, True)}" for k, v in step.op.attributes.items()]
+        outputs = ", ".join(f"{names[n]}: {plan.values[n].type}" for n in step.outputs)
+        places = ", ".join(_place(plan, number, order) for number in step.outputs)
+        where = f"view of {names[step.inputs[0]]}" if step.view else places
+        lines.append(f"{position:>4}  {where:<12}  {outputs} = {step.op.name}({', '.join(arguments)})")
+    return lines
+
+
+def _place(plan: Plan, number: int, order: dict[int, int]) -> str:
+    """`arena 3` or `result 0`: buffers are numbered by first use."""
+    index = plan.values[number].buffer
+    kind = plan.buffers[index].kind
+    same = [other for other in order if plan.buffers[other].kind == kind]
+    return f"{kind} {order.setdefault(index, len(same))}"
+
+
+def summary(compilation: Compilation, sizes: Sizes) -> str:
+    """The kernels with their FLOPs and bytes, the parameters, and the memory, for these sizes."""
+    plan = compilation.plan
+    rows = [("kernel", "output", "FLOPs", "bytes", "scope", "source")]
+    flops = moved = 0
+    for node, steps in _kernels(plan):
+        work = sum(_flops(plan, step, sizes) for step in steps)
+        bytes_ = sum(
+            evaluate(t.type.nbytes, sizes) for t in (*dict.fromkeys(node.inputs), *node.outputs)
+        )
+        flops, moved = flops + work, moved + bytes_
+        rows.append(
+            (
+                _kernel_name(node),
+                ", ".join(str(tensor.type) for tensor in node.outputs),
+                quantity(work),
+                quantity(bytes_, "B"),
+                node.scope,
+                str(node.source),
+            )
+        )
+    layout = plan.layout(sizes)
+    parameters = compilation.built.parameters
+    elements = sum(evaluate(parameter.size, {}) for parameter in parameters)
+    nbytes = sum(evaluate(parameter.type.nbytes, {}) for parameter in parameters)
+    at = ", ".join(f"{name}={size}" for name, size in sizes.items() if name in plan.names)
+    return "\n".join(
+        [
+            *_table(rows, right={2, 3}),
+            "",
+            f"kernels     {len(rows) - 1} ({len(plan.steps)} steps)" + (f", at {at}" if at else ""),
+            f"work        {quantity(flops, 'FLOP')}, {quantity(moved, 'B')} read and written",
+            f"parameters  {len(parameters)}: {elements:,} elements, {quantity(nbytes, 'B')}",
+            f"memory      arena {quantity(layout.peak, 'B')}"
+            f" (lower bound {quantity(layout.lower_bound, 'B')},"
+            f" without reuse {quantity(layout.total, 'B')}),"
+            f" results {quantity(layout.results, 'B')}",
+        ]
+    )
+
+
+def _kernels(plan: Plan) -> list[tuple[Node, list[Step]]]:
+    """The steps by the scheduled node that they belong to; nodes that are only views are none."""
+    groups: dict[Node, list[Step]] = {}
+    for step in plan.steps:
+        if not step.view:
+            groups.setdefault(step.node, []).append(step)
+    return list(groups.items())
+
+
+def _kernel_name(node: Node) -> str:
+    body = node.op.body
+    return node.op.name if body is None else f"{node.op.name} ({len(body.operations)})"
+
+
+def _flops(plan: Plan, step: Step, sizes: Sizes) -> int:
+    return evaluate(step.op.flops(*(plan.values[number].type for number in step.inputs)), sizes)
+
+
+def explain(compilation: Compilation, *, limit: int = _SHOWN) -> str:
+    """What each pass did, and declined, and why. `limit` events a pass are listed."""
+    return "\n\n".join(_explained(record, limit) for record in compilation.records)
+
+
+def _explained(record: Record, limit: int) -> str:
+    events = record.log.events
+    declined = len(events) - record.log.rewrites
+    before, after = len(record.before.operations), len(record.graph.operations)
+    head = (
+        f"{record.step.name} → {record.step.result}   {before} → {after} operations,"
+        f" {record.log.rewrites} made, {declined} declined, {record.seconds * 1e3:.1f} ms"
+    )
+    names = tensor_names(record.before)
+    lines = [_event_line(event, names) for event in events[:limit]]
+    if len(events) > limit:
+        lines.append(f"  … and {len(events) - limit} more")
+    return "\n".join([head, *lines])
+
+
+def _event_line(event: Event, names: dict[Tensor, str]) -> str:
+    mark = "+" if event.applied else "-"
+    concerned = ", ".join(names.get(node.outputs[0], node.op.name) for node in event.nodes[:4])
+    if len(event.nodes) > 4:
+        concerned += ", …"
+    sources = list(dict.fromkeys(str(n.source) for n in event.nodes if n.source.lines))
+    where = f"   [{', '.join(sources[:2])}]" if sources else ""
+    return f"  {mark} {event.rule}: {event.what}   ({concerned}){where}"
+
+
+def _table(rows: list[tuple[str, ...]], right: set[int]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    return lines
+
+
+def quantity(number: float, unit: str = "") -> str:
+    """`1.25 MB`, `3.4 k`: three digits and a decimal prefix."""
+    prefixes = ["", "k", "M", "G", "T"]
+    while number >= 1000 and len(prefixes) > 1:
+        number /= 1000
+        prefixes.pop(0)
+    digits = f"{number:.0f}" if prefixes[0] == "" or number >= 100 else f"{number:.3g}"
+    return f"{digits} {prefixes[0]}{unit}".rstrip()

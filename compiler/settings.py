@@ -1,0 +1,26 @@
+"""The two debug switches, read in one place.
+
+GRAPHWRIGHT_TRACE=1    print a line per pass while compiling
+GRAPHWRIGHT_DUMP=dir   write the graph after each pass: dir/00_built.txt, dir/01_….txt, …
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The switches as they stand."""
+
+    trace: bool
+    dump: Path | None
+
+
+def settings() -> Settings:
+    """Read the environment; an empty value or 0 means off."""
+    trace = os.environ.get("GRAPHWRIGHT_TRACE", "0") not in ("", "0")
+    dump = os.environ.get("GRAPHWRIGHT_DUMP", "")
+    return Settings(trace, Path(dump) if dump else None)

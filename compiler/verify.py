@@ -1,0 +1,151 @@
+"""What the runner checks after every pass: types, structure, and on request the values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphwright.compiler.plan import Plan, collisions
+from graphwright.compiler.schedule import Schedule
+from graphwright.graph.dtype import is_boolean, is_floating
+from graphwright.graph.errors import GraphwrightError
+from graphwright.graph.evaluate import evaluate_graph
+from graphwright.graph.graph import Graph
+from graphwright.graph.leaf import Parameter
+from graphwright.graph.node import Node
+from graphwright.graph.tensor import Tensor
+from graphwright.graph.types import TensorType
+
+Arrays = Sequence[NDArray[Any]]
+Sample = tuple[dict[Tensor, NDArray[Any]], dict[str, int]]
+
+_TOLERANCE = {"float16": 2e-2, "bfloat16": 2e-1, "float32": 1e-4, "float64": 1e-8}
+SAMPLE_SIZES = (3, 2, 5, 4, 7)
+"""What the named dimensions stand for in samples, in turn."""
+
+
+def check_structure(before: Graph, after: Graph | Schedule | Plan) -> str | None:
+    """What is wrong with the result of a pass on `before`, or None.
+
+    Types are inferred anew and compared; inputs, outputs and updates must have stayed; a schedule
+    must hold every operation once and in order; a plan must not touch a value before it is made.
+    """
+    if isinstance(after, Plan):
+        return _check_plan(after)
+    if isinstance(after, Schedule):
+        return _check_schedule(before, after)
+    if [t.node for t in after.inputs] != [t.node for t in before.inputs]:
+        return "the inputs changed"
+    if [t.type for t in after.outputs] != [t.type for t in before.outputs]:
+        return "the number or the types of the outputs changed"
+    if list(map(id, after.updates)) != list(map(id, before.updates)):
+        return "the parameters that are updated changed"
+    return next((wrong for node in after.nodes if (wrong := _check_node(node))), None)
+
+
+def _check_node(node: Node) -> str | None:
+    try:
+        types = node.op.infer(*(tensor.type for tensor in node.inputs))
+    except GraphwrightError as error:
+        return f"{node!r} is not well typed: {error.what}"
+    inferred = types if isinstance(types, tuple) else (types,)
+    if inferred != tuple(tensor.type for tensor in node.outputs):
+        return f"{node!r} has types that differ from the inferred ones, {inferred}"
+    body = node.op.body
+    return next((w for inner in body.nodes if (w := _check_node(inner))), None) if body else None
+
+
+def _check_schedule(before: Graph, schedule: Schedule) -> str | None:
+    if len(schedule.order) != len(before.operations) or set(schedule.order) != set(
+        before.operations
+    ):
+        return "the schedule does not hold every operation once"
+    done = {tensor.node for tensor in (*before.inputs, *before.parameters)}
+    for node in schedule.order:
+        if any(tensor.node not in done for tensor in node.inputs):
+            return f"{node!r} is scheduled before something it needs"
+        done.add(node)
+    return None
+
+
+def _check_plan(plan: Plan) -> str | None:
+    ready = {*plan.inputs, *plan.parameters, *(number for number, _ in plan.constants)}
+    for position, step in enumerate(plan.steps):
+        for number in step.inputs:
+            buffer = plan.buffers[plan.values[number].buffer]
+            if number not in ready or not buffer.first <= position <= buffer.last:
+                return f"step {position} ({step.op.name}) reads a value that is not live"
+        ready.update(step.outputs)
+    if not ready.issuperset(plan.results):
+        return "a result is never computed"
+    sizes = dict(zip(plan.names, SAMPLE_SIZES * len(plan.names), strict=False))
+    if next(iter(collisions(plan, plan.layout(sizes))), None) is not None:
+        return "two live buffers share memory"
+    return None
+
+
+def sample(graph: Graph, arrays: Arrays | None = None) -> Sample:
+    """Values for the inputs and parameters of a graph, to compare before and after on.
+
+    arrays: the inputs, when the caller has some; otherwise they are drawn: small whole numbers
+            for integers, a normal distribution for floats
+    """
+    values: dict[Tensor, NDArray[Any]] = {}
+    names = sorted({name for t in graph.inputs for s in t.shape if not isinstance(s, int) for name in s.names})
+    sizes = dict(zip(names, SAMPLE_SIZES * len(names), strict=False))
+    generator = np.random.default_rng(0)
+    for position, tensor in enumerate(graph.inputs):
+        given = arrays[position] if arrays is not None else None
+        values[tensor] = drawn(tensor.type.bind(sizes), generator) if given is None else given
+    for parameter in graph.parameters:
+        known = isinstance(parameter, Parameter) and parameter.has_value
+        values[parameter] = parameter.value if known else drawn(parameter.type, generator)
+    return values, sizes
+
+
+def drawn(kind: TensorType, generator: np.random.Generator) -> NDArray[Any]:
+    """A random array of a static type."""
+    shape: Any = kind.shape
+    if is_floating(kind.dtype):
+        return generator.standard_normal(shape).astype(kind.dtype)
+    return generator.integers(0, 2, shape).astype(kind.dtype)
+
+
+def differs(before: Graph, after: Graph, values: Sample) -> str | None:
+    """Where two graphs disagree on a sample, or None.
+
+    Rounding may differ, by a tolerance relative to the largest element; and a result that was
+    not finite may have become finite, which is what numerically stable rewrites are for.
+    """
+    bindings, sizes = values
+    old = evaluate_graph(before, bindings, sizes)
+    new = evaluate_graph(after, bindings, sizes)
+    for position, (left, right) in enumerate(zip(old, new, strict=True)):
+        if left.shape != right.shape or left.dtype != right.dtype:
+            return f"result {position}: {left.dtype}{left.shape} became {right.dtype}{right.shape}"
+        wrong = _disagreement(left, right)
+        if wrong is not None:
+            return f"result {position}: {wrong}"
+    return None
+
+
+def _disagreement(left: NDArray[Any], right: NDArray[Any]) -> str | None:
+    if not is_floating(left.dtype):
+        if np.array_equal(left, right):
+            return None
+        count = int((left != right).sum())
+        return f"{count} of {left.size} {'booleans' if is_boolean(left.dtype) else 'integers'} differ"
+    wide, other = left.astype(np.float64), right.astype(np.float64)
+    finite = np.isfinite(wide)
+    if not finite.any():
+        return None
+    scale = max(float(np.abs(wide[finite]).max()), 1.0)
+    error = np.where(finite, np.abs(wide - other), 0.0)
+    worst = float(np.nan_to_num(error, nan=np.inf).max())
+    tolerance = _TOLERANCE[left.dtype.name] * scale
+    if worst <= tolerance:
+        return None
+    return f"values differ by up to {worst:.3g}, more than {tolerance:.3g}"

@@ -1,0 +1,84 @@
+"""What a caller brings: arrays checked against the inputs, and the sizes that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from graphwright.graph.array import coerce
+from graphwright.graph.dim import evaluate, solve
+from graphwright.graph.errors import InputError
+from graphwright.graph.tensor import Tensor
+
+Array = NDArray[Any]
+
+
+def ordered(
+    inputs: Sequence[Tensor], positional: Sequence[object], named: Mapping[str, object]
+) -> list[object]:
+    """The arguments in the inputs' order. Raises InputError for too many, too few, unknown ones."""
+    names = [str(tensor.name) for tensor in inputs]
+    takes = ", ".join(f"{tensor.name}: {tensor.type}" for tensor in inputs) or "nothing"
+    if len(positional) > len(inputs):
+        raise InputError(
+            f"expected {len(inputs)} arrays, got {len(positional)}", hint=f"it takes {takes}"
+        )
+    given = dict(zip(names, positional, strict=False))
+    for name, value in named.items():
+        if name not in names:
+            raise InputError(f"there is no input named {name!r}", hint=f"it takes {takes}")
+        if name in given:
+            raise InputError(f"input {name!r} is given twice")
+        given[name] = value
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise InputError(f"no array for input {', '.join(missing)}", hint=f"it takes {takes}")
+    return [given[name] for name in names]
+
+
+def checked(inputs: Sequence[Tensor], values: Sequence[object]) -> tuple[list[Array], dict[str, int]]:
+    """The values as arrays of the inputs' dtypes, and the numbers of the named dimensions.
+
+    Raises InputError, naming the input and the axis, when a dtype, rank or size does not fit.
+    """
+    arrays: list[Array] = []
+    sizes: dict[str, int] = {}
+    origin: dict[str, str] = {}
+    for tensor, value in zip(inputs, values, strict=True):
+        array = coerce(value, tensor.dtype, str(tensor.name))
+        if array.ndim != tensor.ndim:
+            raise InputError(
+                f"{tensor.name}: expected rank {tensor.ndim}, got rank {array.ndim}",
+                details=[("expected", str(tensor.type)), ("got", f"shape {array.shape}")],
+            )
+        arrays.append(array)
+        for expected, size in zip(tensor.shape, array.shape, strict=True):
+            found = solve(expected, size, sizes)
+            if found is not None:
+                sizes[found[0]] = found[1]
+                origin[found[0]] = str(tensor.name)
+    for tensor, array in zip(inputs, arrays, strict=True):
+        for axis, (expected, size) in enumerate(zip(tensor.shape, array.shape, strict=True)):
+            if isinstance(expected, int):
+                wanted, because = expected, ""
+            elif expected.names <= sizes.keys():
+                wanted = evaluate(expected, sizes)
+                because = ", ".join(
+                    f"{name} is {sizes[name]} in {origin[name]}" for name in sorted(expected.names)
+                )
+            else:
+                unknown = ", ".join(sorted(expected.names - sizes.keys()))
+                raise InputError(
+                    f"{tensor.name}: no input tells the size of {unknown}",
+                    details=[("axis", f"{axis} is {expected}, got {size}")],
+                    hint="give one input an axis that is this size alone",
+                )
+            if wanted != size:
+                what = f"{tensor.name}: axis {axis} is {size}, expected {wanted}"
+                raise InputError(
+                    what + (f" ({expected}: {because})" if because else ""),
+                    details=[("expected", str(tensor.type)), ("got", f"shape {array.shape}")],
+                )
+    return arrays, sizes

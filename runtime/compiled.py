@@ -1,0 +1,177 @@
+"""`gw.compile`: from tensors to a function on NumPy arrays."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphwright.compiler.pipeline import Compilation, compile_graph
+from graphwright.compiler.plan import Plan
+from graphwright.compiler.report import explain, stage_text, summary
+from graphwright.graph.dim import names_of
+from graphwright.graph.errors import AttributeValueError, GraphError
+from graphwright.graph.graph import Graph
+from graphwright.graph.leaf import Parameter
+from graphwright.graph.source import here
+from graphwright.graph.tensor import Tensor
+from graphwright.runtime.arguments import checked, ordered
+from graphwright.runtime.execute import Executor
+from graphwright.runtime.structure import flatten, unflatten
+
+Structure: TypeAlias = Any
+"""A tensor, None, or a tuple, list or dict of structures."""
+
+REPRESENTATIVE = 64
+"""What a named dimension stands for where a number is needed and none was given."""
+
+# Parameters may be shared between compiled functions, so their state has one lock, not one each:
+# a step that updates runs alone; a step that only reads takes its values in one go.
+_updating = threading.RLock()
+_state = threading.Lock()
+
+
+def compile(
+    inputs: Tensor | Sequence[Tensor],
+    outputs: Structure,
+    updates: Mapping[Parameter, Tensor] | None = None,
+    *,
+    backend: Literal["numpy"] = "numpy",
+    check: bool | Sequence[object] = False,
+) -> CompiledFunction:
+    """Compile a graph to a function that takes and gives NumPy arrays.
+
+    inputs:  the inputs, in the order in which calls will bring arrays
+    outputs: a tensor, or tensors in tuples, lists and dicts; calls return the same structure
+    updates: the next value of each parameter that a call changes; all of them are read first,
+             and either all change or, when a call raises, none
+    backend: "numpy", kernels from NumPy in one arena
+    check:   True compares every pass before and after on drawn values; a sequence of arrays, one
+             for each input, compares on those
+
+    The function works for any sizes of the named dimensions, and from several threads.
+    Raises GraphError for what is no graph, VerificationError when a check fails.
+    """
+    if backend != "numpy":
+        raise AttributeValueError(
+            f"there is no backend {backend!r}", source=here(), hint='backend="numpy"'
+        )
+    listed = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    leaves = flatten(outputs)
+    for leaf in [*listed, *leaves]:
+        if not isinstance(leaf, Tensor):
+            raise GraphError(
+                f"inputs and outputs must be tensors, got {leaf!r}",
+                source=here(),
+                hint="wrap arrays with gw.constant",
+            )
+    graph = Graph(listed, leaves, updates)
+    _check_dimensions(graph)
+    samples = None if isinstance(check, bool) else [np.asarray(array) for array in check]
+    if samples is not None:
+        samples, _ = checked(graph.inputs, ordered(graph.inputs, samples, {}))
+    compilation = compile_graph(graph, check=check is not False, samples=samples)
+    return CompiledFunction(compilation, outputs)
+
+
+def _check_dimensions(graph: Graph) -> None:
+    """Every named dimension must follow from the inputs' sizes."""
+    known = names_of(size for tensor in graph.inputs for size in tensor.shape)
+    for node in graph.nodes:
+        for tensor in node.outputs:
+            unknown = names_of(tensor.shape) - known
+            if unknown:
+                raise GraphError(
+                    f"no input tells the size of dimension {', '.join(sorted(unknown))}",
+                    details=[("tensor", tensor.describe())],
+                    source=node.source,
+                    hint="use a dimension of an input, or a number",
+                )
+
+
+class CompiledFunction:
+    """A compiled graph: call it with arrays, and ask it what the compiler did.
+
+    Calls take the inputs in order or by name. Arrays are converted when that loses nothing, and
+    refused with an InputError that names the input and the axis otherwise; then no parameter has
+    changed. Results are fresh arrays that the caller owns.
+    """
+
+    def __init__(self, compilation: Compilation, structure: Structure) -> None:
+        self.compilation = compilation
+        self._structure = structure
+        self._executor = Executor(compilation.plan)
+        self._graph = compilation.built
+        self._count = len(self._graph.outputs)
+
+    def __call__(self, *arrays: object, **named: object) -> Any:
+        inputs = self._graph.inputs
+        values, sizes = checked(inputs, ordered(inputs, arrays, named))
+        if self._graph.updates:
+            with _updating:
+                results = self._run(values, sizes)
+                with _state:
+                    new = results[self._count :]
+                    for parameter, array in zip(self._graph.updates, new, strict=True):
+                        parameter.replace(array)
+        else:
+            results = self._run(values, sizes)
+        return unflatten(self._structure, results[: self._count])
+
+    def _run(self, values: Sequence[NDArray[Any]], sizes: dict[str, int]) -> list[NDArray[Any]]:
+        with _state:
+            state = [parameter.value for parameter in self.plan.graph.parameters]
+        with self._executor.program(sizes) as program:
+            return program.run(values, state)
+
+    @property
+    def plan(self) -> Plan:
+        """The steps and the memory."""
+        return self.compilation.plan
+
+    @property
+    def stages(self) -> dict[str, Graph]:
+        """The graph as built and after each pass that makes one, by the stage's name."""
+        return self.compilation.stages
+
+    def text(self, stage: str = "planned", *, sources: bool = False) -> str:
+        """A stage in the printed language: `built`, `simplified`, `fused`, `planned` …
+
+        sources: end each line with the scope and the user's line, as a comment
+        Raises AttributeValueError for an unknown stage, listing those there are.
+        """
+        stages = {record.step.result: record.after for record in self.compilation.records}
+        known = {"built": self._graph, **stages}
+        if stage not in known:
+            raise AttributeValueError(
+                f"there is no stage {stage!r}", source=here(), hint=f"stages: {', '.join(known)}"
+            )
+        return stage_text(known[stage], sources=sources, elide=True)
+
+    def summary(self, **sizes: int) -> str:
+        """Kernels, FLOPs, bytes and memory; named dimensions are 64 unless given."""
+        return summary(self.compilation, self.sizes(**sizes))
+
+    def explain(self) -> str:
+        """What each pass did, and declined, and why."""
+        return explain(self.compilation)
+
+    def sizes(self, **sizes: int) -> dict[str, int]:
+        """A number for each named dimension of the plan: the given one, else 64.
+
+        Raises AttributeValueError for a name that the plan does not have.
+        """
+        unknown = sizes.keys() - set(self.plan.names)
+        if unknown:
+            raise AttributeValueError(
+                f"there is no dimension {', '.join(sorted(unknown))}",
+                hint=f"dimensions: {', '.join(self.plan.names) or 'none'}",
+            )
+        return {name: sizes.get(name, REPRESENTATIVE) for name in self.plan.names}
+
+    def __repr__(self) -> str:
+        takes = ", ".join(f"{tensor.name}: {tensor.type}" for tensor in self._graph.inputs)
+        return f"<CompiledFunction({takes}): {len(self.plan.steps)} steps>"

@@ -1,0 +1,148 @@
+"""Run a plan: a loop over kernels that write into preallocated NumPy buffers and decide nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphwright.compiler.plan import ALIGNMENT, Layout, Plan, Step
+from graphwright.graph.errors import GraphwrightError
+from graphwright.graph.node import Node
+
+Array: TypeAlias = NDArray[Any]
+Slots: TypeAlias = list[Any]  # the array of each value by number; None while it has none
+Call: TypeAlias = Callable[[Slots], None]
+
+_KEPT = 16  # combinations of sizes whose programs are kept
+
+
+class Program:
+    """A plan bound to concrete sizes: every arena value has its array, every kernel is chosen.
+
+    It owns its arena, so one call runs at a time; `Executor` makes one for each caller at work.
+    """
+
+    def __init__(self, plan: Plan, sizes: dict[str, int]) -> None:
+        self.plan = plan
+        self.layout: Layout = plan.layout(sizes)
+        self.slots: Slots = [None] * len(plan.values)
+        for number, frozen in plan.constants:
+            self.slots[number] = frozen.array
+        arena = aligned_bytes(self.layout.peak)
+        self.fresh: list[tuple[int, int, tuple[int, ...], Any]] = []
+        self.calls: list[tuple[Call, Node]] = []
+        for step in plan.steps:
+            op = step.op.bind(sizes)
+            if step.view:
+                self._bind_view(step, op.kernel)
+                continue
+            for number in step.outputs:
+                self._bind_output(number, sizes, arena)
+            self.calls.append((_call(op.kernel_into, step), step.node))
+
+    def _bind_output(self, number: int, sizes: dict[str, int], arena: Array) -> None:
+        value = self.plan.values[number]
+        kind = value.type.bind(sizes)
+        shape: Any = kind.shape
+        if self.plan.buffers[value.buffer].kind == "result":
+            self.fresh.append((number, value.buffer, shape, kind.dtype))
+        else:
+            start, nbytes = self.layout.offsets[value.buffer], kind.nbytes
+            array = arena[start : start + nbytes]  # type: ignore[operator,misc]
+            self.slots[number] = array.view(kind.dtype).reshape(shape)
+
+    def _bind_view(self, step: Step, view: Callable[[Array], Array]) -> None:
+        """A view of an array known now is taken now; others are taken in each run."""
+        (base, *_), (output,) = step.inputs, step.outputs
+        if self.slots[base] is not None:
+            self.slots[output] = view(self.slots[base])
+        else:
+
+            def call(slots: Slots) -> None:
+                slots[output] = view(slots[base])
+
+            self.calls.append((call, step.node))
+
+    def run(self, inputs: Sequence[Array], parameters: Sequence[Array]) -> list[Array]:
+        """The results, in fresh arrays. Raises what kernels raise, with the user's line."""
+        slots = list(self.slots)  # so that nothing of the caller's is kept afterwards
+        for number, array in zip(self.plan.inputs, inputs, strict=True):
+            slots[number] = array
+        for number, array in zip(self.plan.parameters, parameters, strict=True):
+            slots[number] = array
+        owned: dict[int, Array] = {}
+        for number, buffer, shape, dtype in self.fresh:
+            if buffer not in owned:
+                owned[buffer] = np.empty(shape, dtype)
+            slots[number] = owned[buffer]
+        with np.errstate(all="ignore"):
+            for call, node in self.calls:
+                try:
+                    call(slots)
+                except GraphwrightError as error:
+                    raise error.located(node.op.name, (), node.source) from None
+        handed_out: set[int] = set()
+        results: list[Array] = []
+        for number in self.plan.results:
+            buffer = self.plan.values[number].buffer
+            mine = buffer in owned and buffer not in handed_out
+            results.append(slots[number] if mine else slots[number].copy())
+            handed_out.add(buffer)
+        return results
+
+
+def _call(into: Callable[..., None], step: Step) -> Call:
+    operands = step.inputs
+    if len(step.outputs) > 1:
+        outputs = step.outputs
+
+        def call(slots: Slots) -> None:
+            into(tuple([slots[n] for n in outputs]), *[slots[n] for n in operands])
+
+    else:
+        (output,) = step.outputs
+
+        def call(slots: Slots) -> None:
+            into(slots[output], *[slots[n] for n in operands])
+
+    return call
+
+
+def aligned_bytes(count: int) -> Array:
+    """`count` bytes of memory that start at a multiple of ALIGNMENT."""
+    raw = np.empty(count + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + count]
+
+
+class Executor:
+    """The programs of one plan by size, lent to one caller at a time; safe from several threads."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._lock = threading.Lock()
+        self._idle: OrderedDict[tuple[int, ...], list[Program]] = OrderedDict()
+
+    @contextmanager
+    def program(self, sizes: dict[str, int]) -> Iterator[Program]:
+        """A program for these sizes that nobody else runs meanwhile."""
+        key = tuple(sizes[name] for name in self.plan.names)
+        with self._lock:
+            idle = self._idle.setdefault(key, [])
+            self._idle.move_to_end(key)
+            program = idle.pop() if idle else None
+            while len(self._idle) > _KEPT:
+                self._idle.popitem(last=False)
+        program = program or Program(self.plan, sizes)
+        try:
+            yield program
+        finally:
+            with self._lock:
+                if key in self._idle:
+                    self._idle[key].append(program)

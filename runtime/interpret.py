@@ -1,0 +1,28 @@
+"""The oracle: run any graph, before or after any pass, by its operators' NumPy kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from graphwright.graph.evaluate import evaluate_graph
+from graphwright.graph.graph import Graph
+from graphwright.graph.leaf import Parameter
+from graphwright.runtime.arguments import checked, ordered
+
+
+def interpret(
+    graph: Graph, *arrays: object, **named: object
+) -> tuple[tuple[NDArray[Any], ...], dict[Parameter, NDArray[Any]]]:
+    """The outputs of a graph, and the next values of the parameters it updates.
+
+    Arrays are given in the order of the graph's inputs, or by name. Parameters are read, and not
+    written. Raises InputError for arrays that do not fit, and what kernels raise, located.
+    """
+    values, sizes = checked(graph.inputs, ordered(graph.inputs, arrays, named))
+    bindings = dict(zip(graph.inputs, values, strict=True))
+    bindings.update({parameter: parameter.value for parameter in graph.parameters})
+    results = evaluate_graph(graph, bindings, sizes)
+    count = len(graph.outputs)
+    return results[:count], dict(zip(graph.updates, results[count:], strict=True))

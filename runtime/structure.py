@@ -1,0 +1,36 @@
+"""Nested outputs: from a structure of tensors to a flat list, and back with arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+def flatten(structure: Any) -> list[Any]:
+    """The leaves of tuples, lists and dicts, in order; None holds none."""
+    if structure is None:
+        return []
+    if isinstance(structure, dict):
+        return [leaf for item in structure.values() for leaf in flatten(item)]
+    if isinstance(structure, tuple | list):
+        return [leaf for item in structure for leaf in flatten(item)]
+    return [structure]
+
+
+def unflatten(structure: Any, leaves: Iterable[Any]) -> Any:
+    """The same structure with `leaves` in place of its own, in order."""
+    return _rebuild(structure, iter(leaves))
+
+
+def _rebuild(structure: Any, leaves: Iterator[Any]) -> Any:
+    if structure is None:
+        return None
+    if isinstance(structure, dict):
+        return {key: _rebuild(item, leaves) for key, item in structure.items()}
+    if isinstance(structure, tuple):
+        items = [_rebuild(item, leaves) for item in structure]
+        # A named tuple is made from its fields, a plain one from a sequence.
+        return type(structure)(*items) if hasattr(structure, "_fields") else tuple(items)
+    if isinstance(structure, list):
+        return [_rebuild(item, leaves) for item in structure]
+    return next(leaves)
