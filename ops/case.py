@@ -52,14 +52,15 @@ class Case:
     operands:   each a type (elements are drawn from -2 to 2, integers from -4 to 4, booleans from
                 both), a `Within`, or the values themselves (floats are then float64)
     smooth:     False where the derivative has kinks or jumps near the drawn values, so that
-                finite differences say nothing; the gradient must still be built and run
+                finite differences say nothing; the gradient must still be built and run. Or the
+                positions of the operands by which it is smooth
     attributes: the operator's
     """
 
     def __init__(
         self,
         *operands: TensorType | Within | Sequence[Any] | float,
-        smooth: bool = True,
+        smooth: bool | tuple[int, ...] = True,
         **attributes: Any,
     ) -> None:
         self.operands = tuple(

@@ -28,7 +28,7 @@ class Comparison(Binary):
 
 @register
 class Equal(Comparison):
-    """x = y."""
+    """x = y, true or false: no derivative."""
 
     name = "equal"
     commutative = True
@@ -37,7 +37,7 @@ class Equal(Comparison):
 
 @register
 class NotEqual(Comparison):
-    """x ≠ y."""
+    """x ≠ y, true or false: no derivative."""
 
     name = "not_equal"
     commutative = True
@@ -46,7 +46,7 @@ class NotEqual(Comparison):
 
 @register
 class Less(Comparison):
-    """x < y."""
+    """x < y, true or false: no derivative."""
 
     name = "less"
     ufunc = np.less
@@ -54,7 +54,7 @@ class Less(Comparison):
 
 @register
 class LessEqual(Comparison):
-    """x ≤ y."""
+    """x ≤ y, true or false: no derivative."""
 
     name = "less_equal"
     ufunc = np.less_equal
@@ -62,7 +62,7 @@ class LessEqual(Comparison):
 
 @register
 class Greater(Comparison):
-    """x > y."""
+    """x > y, true or false: no derivative."""
 
     name = "greater"
     ufunc = np.greater
@@ -70,7 +70,7 @@ class Greater(Comparison):
 
 @register
 class GreaterEqual(Comparison):
-    """x ≥ y."""
+    """x ≥ y, true or false: no derivative."""
 
     name = "greater_equal"
     ufunc = np.greater_equal

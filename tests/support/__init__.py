@@ -1,0 +1,1 @@
+"""What tests share: cases made concrete, and independent definitions of the operators."""

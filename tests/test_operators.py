@@ -1,0 +1,408 @@
+"""Every operator, on every one of its cases: tests generated from what the operators say.
+
+Definitions to compare with are in `support/*_definitions.py`; see there for their form.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+import numpy as np
+import pytest
+from support import elementwise_definitions, structural_definitions
+from support.cases import Example, cases_of, examples, outputs_of, own_operators, run
+from support.gradients import Derivatives, directional, evaluated, weights
+
+import graphwright as gw
+from graphwright.compiler.differentiate import grad
+from graphwright.graph.dim import evaluate
+from graphwright.graph.dtype import bfloat16, float16, float64, is_floating
+from graphwright.graph.errors import GradientError, GraphwrightError
+from graphwright.graph.graph import Graph
+from graphwright.graph.operator import Operator
+from graphwright.graph.parse import parse
+from graphwright.graph.text import text
+from graphwright.ops.case import Reject
+
+DEFINITIONS = elementwise_definitions.definitions | structural_definitions.definitions
+
+# Allowed distance from the definition, in units of the last place of the result. NumPy's own
+# vector kernels are within 4 (float64, float32) of the real value, and definitions within 1.
+ULPS = 8
+# Sums and products of many elements, relative to the largest element of the result.
+ULPS_ACCUMULATED = 64
+# Relative tolerance of derivatives, by finite differences in float64.
+DERIVATIVE = 1e-6
+
+# Nothing can be wrong with their inputs or attributes.
+NEVER_FAIL = {"cast", "constant", "size", "stop_gradient"}
+
+OPERATORS = own_operators()
+EXAMPLES = examples()
+REJECTS = [(operator, reject) for operator in OPERATORS for reject in operator.rejects]
+
+
+def each(values, name="example"):
+    values = list(values)
+    return pytest.mark.parametrize(name, values, ids=[_id(value) for value in values])
+
+
+def _id(value) -> str:
+    return value.name if isinstance(value, type) else str(value)
+
+
+def seeded(example: Example) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(str(example).encode()))
+
+
+# Types and values.
+
+
+@each(EXAMPLES)
+def test_infer_agrees_with_the_kernel_at_every_size(example):
+    op, types = example.op, example.types
+    inferred = outputs_of(op.infer(*types))
+    for sizes in example.sizes:
+        results = run(op.bind(sizes), example.arrays(sizes))
+        for kind, array in zip(inferred, results, strict=True):
+            assert array.dtype == kind.dtype
+            assert array.shape == evaluate(kind.shape, sizes)
+        assert evaluate(op.flops(*types), sizes) >= 0
+
+
+@each(example for example in EXAMPLES if example.operator.name in DEFINITIONS)
+def test_the_kernel_agrees_with_an_independent_definition(example):
+    for sizes in example.sizes:
+        check_definition(example, sizes)
+
+
+@each(
+    example.converted(dtype)
+    for example in EXAMPLES
+    for dtype in (float16, bfloat16())
+    if example.operator.elementwise
+    and example.operator.name in DEFINITIONS
+    and example.floating
+    and not any(isinstance(operand, np.ndarray) for operand in example.case.operands)
+    and not any(isinstance(value, np.dtype) for value in example.case.attributes.values())
+)
+def test_elementwise_kernels_keep_half_precision(example):
+    sizes = example.sizes[0]
+    (inferred,) = outputs_of(example.op.infer(*example.types))
+    (result,) = run(example.op, example.arrays(sizes))
+    assert result.dtype == inferred.dtype
+    check_definition(example, sizes)
+
+
+def check_definition(example: Example, sizes: dict[str, int]) -> None:
+    op, arrays = example.op.bind(sizes), example.arrays(sizes)
+    define = DEFINITIONS[op.name]
+    results = run(op, arrays)
+    exact = [wide(array) for array in arrays]
+    if op.elementwise:
+        expected = (by_element(define, exact, op.attributes),)
+    else:
+        answer = define(*exact, **op.attributes)
+        expected = answer if isinstance(answer, tuple) else (answer,)
+    for actual, wanted in zip(results, expected, strict=True):
+        wanted = np.asarray(wanted)
+        assert actual.shape == wanted.shape
+        scale = 0.0 if op.elementwise else largest(wanted)
+        assert_close(actual, wanted, ULPS if op.elementwise else ULPS_ACCUMULATED, scale)
+
+
+def wide(array: np.ndarray) -> np.ndarray:
+    """The same values; floating ones in float64."""
+    return array.astype(float64) if is_floating(array.dtype) else array
+
+
+def by_element(define, arrays, attributes) -> np.ndarray:
+    """A definition on Python scalars, at each index of the broadcast arrays."""
+    broadcast = np.broadcast_arrays(*arrays)
+    flat = [array.ravel().tolist() for array in broadcast]
+    values = [define(*scalars, **attributes) for scalars in zip(*flat, strict=True)]
+    result = np.empty(len(values), dtype=object)
+    result[:] = values
+    return result.reshape(broadcast[0].shape)
+
+
+def largest(values: np.ndarray) -> float:
+    magnitudes = np.abs(values.astype(float64))
+    return float(np.max(magnitudes, where=np.isfinite(magnitudes), initial=0.0))
+
+
+def assert_close(actual: np.ndarray, wanted: np.ndarray, ulps: int, scale: float = 0.0) -> None:
+    """Whole numbers and booleans equal; floats within `ulps` of the value, or of `scale`.
+
+    What overflows in the dtype of `actual` is infinite (floats) or wraps around (integers).
+    """
+    dtype = actual.dtype
+    if not is_floating(dtype):
+        if dtype.kind in "iu":
+            bits = 8 * dtype.itemsize
+            wanted = np.array([int(v) % 2**bits for v in wanted.flat], np.uint64)
+            wanted = wanted.astype(f"u{dtype.itemsize}").view(dtype).reshape(actual.shape)
+        np.testing.assert_array_equal(actual, wanted.astype(dtype))
+        return
+    with np.errstate(over="ignore"):
+        wanted = wanted.astype(float64).astype(dtype).astype(float64)
+    unit, smallest = precision(dtype)
+    allowed = ulps * (unit * np.maximum(np.abs(wanted), scale) + smallest)
+    actual = actual.astype(float64)
+    with np.errstate(invalid="ignore"):
+        close = (actual == wanted) | (np.isnan(actual) & np.isnan(wanted))
+        close |= np.isfinite(wanted) & (np.abs(actual - wanted) <= allowed)
+    assert close.all(), f"{actual[~close]} is not {wanted[~close]}"
+
+
+def precision(dtype: np.dtype) -> tuple[float, float]:
+    """The distance from 1 to the next number, and the smallest number."""
+    if dtype == bfloat16():
+        return 2.0**-7, 2.0**-133
+    limits = np.finfo(dtype)
+    return float(limits.eps), float(limits.smallest_subnormal)
+
+
+# Memory.
+
+
+@each(EXAMPLES)
+def test_the_kernel_leaves_its_inputs_alone_and_takes_any_strides(example):
+    for sizes in example.sizes:
+        op, arrays = example.op.bind(sizes), example.arrays(sizes)
+        before = [array.tobytes() for array in arrays]
+        results = run(op, arrays)
+        assert [array.tobytes() for array in arrays] == before
+        strided = run(op, [unusual(array) for array in arrays])
+        for actual, wanted in zip(strided, results, strict=True):
+            assert_close(actual, wanted, ULPS_ACCUMULATED, 0.0 if op.elementwise else 1.0)
+
+
+def unusual(array: np.ndarray) -> np.ndarray:
+    """The same array, in memory the other way round and with gaps, and read-only."""
+    memory = np.zeros((*array.shape[::-1], 2), array.dtype)
+    view = memory[..., 0].T[(*(slice(None, None, -1) for _ in array.shape), ...)]
+    view[...] = array
+    view.flags.writeable = False
+    return view
+
+
+@each(EXAMPLES)
+def test_kernel_into_writes_what_the_kernel_returns(example):
+    for sizes in example.sizes:
+        op, arrays = example.op.bind(sizes), example.arrays(sizes)
+        for array in arrays:
+            array.flags.writeable = False
+        results = run(op, arrays)
+        out = tuple(np.full(result.shape, 77).astype(result.dtype) for result in results)
+        with np.errstate(all="ignore"):
+            op.kernel_into(out if len(out) > 1 else out[0], *arrays)
+        for actual, wanted in zip(out, results, strict=True):
+            assert_close(actual, wanted, ULPS_ACCUMULATED, 0.0 if op.elementwise else 1.0)
+
+
+@each(example for example in EXAMPLES if example.operator.elementwise)
+def test_kernel_into_works_in_the_memory_of_any_input(example):
+    for sizes in example.sizes:
+        op = example.op.bind(sizes)
+        arrays = example.arrays(sizes)
+        (wanted,) = run(op, arrays)
+        for i, array in enumerate(arrays):
+            if (array.dtype, array.shape) == (wanted.dtype, wanted.shape):
+                fresh = example.arrays(sizes)
+                with np.errstate(all="ignore"):
+                    op.kernel_into(fresh[i], *fresh)
+                np.testing.assert_array_equal(fresh[i], wanted)
+                others = [j for j in range(len(arrays)) if j != i]
+                assert all(fresh[j].tobytes() == arrays[j].tobytes() for j in others)
+                check_one_array_everywhere(op, arrays, i)
+
+
+def check_one_array_everywhere(op: Operator, arrays: list[np.ndarray], i: int) -> None:
+    """x op x into x: the same array as every input of its type, and as the output."""
+    same = [(a.dtype, a.shape) == (arrays[i].dtype, arrays[i].shape) for a in arrays]
+    (wanted,) = run(op, [arrays[i] if alike else a for a, alike in zip(arrays, same, strict=True)])
+    shared = arrays[i].copy()
+    with np.errstate(all="ignore"):
+        op.kernel_into(shared, *[shared if s else a for a, s in zip(arrays, same, strict=True)])
+    np.testing.assert_array_equal(shared, wanted)
+
+
+# Derivatives.
+
+DIFFERENTIABLE = [
+    example.converted(float64)
+    for example in EXAMPLES
+    if example.floating and example.operator.differentiable
+]
+
+
+@each(DIFFERENTIABLE)
+def test_gradients_agree_with_finite_differences_in_both_orders(example):
+    derivatives = Derivatives.of(example)
+    for sizes in example.sizes:
+        random, xs = seeded(example), example.arrays(sizes)
+        ws = weights(derivatives.values, sizes, random)
+        vs = weights(derivatives.first, sizes, random)
+        first = evaluated(derivatives.first, [*xs, *ws], sizes)
+        second = evaluated(derivatives.second, [*xs, *ws, *vs], sizes)
+        if not smooth_at(example, example.op.bind(sizes), xs):
+            continue
+        steps = derivatives.direction(xs, example.case.smooth, random)
+        along = [steps[i] for i in derivatives.variables]
+
+        def value(moved, sizes=sizes):
+            return evaluated(derivatives.values, moved, sizes)
+
+        def gradient(moved, ws=ws, sizes=sizes):
+            return evaluated(derivatives.first, [*moved, *ws], sizes)
+
+        assert_same_slope(first, along, directional(value, xs, steps), ws)
+        assert_same_slope(second, along, directional(gradient, xs, steps), vs)
+
+
+def smooth_at(example: Example, op: Operator, xs: list[np.ndarray]) -> bool:
+    """True where finite differences can say something: no kinks, nothing infinite."""
+    if not example.case.smooth:
+        return False
+    floats = [array for array in [*xs, *run(op, xs)] if is_floating(array.dtype)]
+    return all(np.isfinite(array).all() for array in floats)
+
+
+def assert_same_slope(gradients, along, differences, weights) -> None:
+    """⟨gradient, direction⟩ = ⟨weights, difference along the direction⟩."""
+    symbolic = [g * d for g, d in zip(gradients, along, strict=True)]
+    numeric = [w * d for w, d in zip(weights, differences, strict=True)]
+    scale = sum(np.abs(terms).sum() for terms in [*symbolic, *numeric])
+    error = sum(terms.sum() for terms in symbolic) - sum(terms.sum() for terms in numeric)
+    assert abs(error) <= DERIVATIVE * scale + 1e-9
+
+
+@each(OPERATORS, "operator")
+def test_gradients_of_differentiable_operators_are_checked_somewhere(operator):
+    mine = [example for example in DIFFERENTIABLE if example.operator is operator]
+    assert not mine or any(
+        smooth_at(example, example.op.bind(sizes), example.arrays(sizes))
+        for example in mine
+        for sizes in example.sizes[:1]
+    )
+
+
+@each(e for e in EXAMPLES if e.floating and not e.operator.differentiable)
+def test_undifferentiable_operators_say_so(example):
+    assert re.search("derivative|gradient", str(example.operator.__doc__))
+    assert example.operator.gradient is Operator.gradient
+    xs = example.inputs()
+    target = gw.ops.cast(example.op.apply(*xs)[0], float64).sum()
+    wanted = next(x for x in xs if is_floating(x.dtype))
+    with pytest.raises(GradientError, match=f"without a derivative: .*{example.operator.name}"):
+        grad(target, wanted)
+
+
+# Composites, errors, printing.
+
+
+@each(example for example in EXAMPLES if example.operator.composite)
+def test_composites_decompose_into_the_same_value(example):
+    xs = example.inputs()
+    answer = example.op.decompose(*xs)
+    graph = Graph(xs, answer if isinstance(answer, tuple) else (answer,))
+    assert not any(node.op.name == example.operator.name for node in graph.nodes)
+    assert [tensor.type for tensor in graph.outputs] == list(
+        outputs_of(example.op.infer(*example.types))
+    )
+    for sizes in example.sizes:
+        arrays = example.arrays(sizes)
+        results = run(example.op.bind(sizes), arrays)
+        for actual, wanted in zip(evaluated(graph, arrays, sizes), results, strict=True):
+            assert_close(actual, wanted, ULPS_ACCUMULATED, largest(wanted))
+
+
+@pytest.mark.parametrize(
+    ("operator", "reject"), REJECTS, ids=[f"{op.name}{reject!r}" for op, reject in REJECTS]
+)
+def test_bad_input_is_refused_at_the_users_line(operator: type[Operator], reject: Reject):
+    xs = [gw.input(f"x{i}", t.shape, t.dtype) for i, t in enumerate(reject.operands)]
+    with pytest.raises(GraphwrightError) as caught:
+        operator(**reject.attributes).apply(*xs)  # the user's line
+    message = str(caught.value)
+    assert message.startswith(f"{operator.name}: ")
+    assert reject.message in caught.value.what
+    assert "test_operators.py" in message and "# the user's line" in message
+    for x in xs:
+        assert f"{x.name}: {x.type}" in message
+
+
+@each(EXAMPLES)
+def test_a_node_is_printed_and_read_back(example):
+    xs = example.inputs()
+    graph = Graph(xs, example.op.apply(*xs))
+    printed = text(graph)
+    again = parse(printed)
+    assert again == graph
+    assert text(again) == printed
+
+
+# Completeness.
+
+
+@each(OPERATORS, "operator")
+def test_an_operator_is_complete(operator):
+    doc = vars(operator)["__doc__"]
+    assert doc and not doc.startswith(f"{operator.__name__}("), "no docstring"
+    assert len(doc.split()) > 2 and doc.strip().splitlines()[0].endswith((".", ":", ","))
+    assert cases_of(operator), "no cases"
+    assert operator.rejects or operator.name in NEVER_FAIL, "no rejects"
+    assert operator.name in DEFINITIONS, "no independent definition"
+    assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", operator.name)
+    if not operator.composite or operator.decompose is Operator.decompose:
+        assert operator.kernel is not Operator.kernel
+    assert operator.composite == (operator.decompose is not Operator.decompose)
+    assert not (operator.reduction and {"axes", "keepdims"} - set(operator.attribute_names))
+
+
+@each((op for op in OPERATORS if op.__module__.startswith("graphwright.ops.")), "operator")
+def test_an_operator_is_in_the_vocabulary_under_its_name(operator):
+    assert callable(getattr(gw.ops, operator.name))
+    assert operator.name in gw.ops.__all__
+
+
+def test_the_vocabulary_is_sorted_and_documented():
+    assert gw.ops.__all__ == sorted(gw.ops.__all__)
+    assert len(set(gw.ops.__all__)) == len(gw.ops.__all__)
+    assert all(getattr(gw.ops, name).__doc__ for name in gw.ops.__all__)
+
+
+def test_every_definition_is_of_an_operator():
+    assert not DEFINITIONS.keys() - {operator.name for operator in OPERATORS}
+    both = elementwise_definitions.definitions.keys() & structural_definitions.definitions.keys()
+    assert not both
+
+
+@each(e for e in EXAMPLES if e.operator.elementwise)
+def test_elementwise_operators_look_at_one_index_at_a_time(example):
+    for sizes in example.sizes:
+        op, arrays = example.op.bind(sizes), example.arrays(sizes)
+        (whole,) = run(op, arrays)
+        broadcast = np.broadcast_arrays(*arrays)
+        assert whole.shape == broadcast[0].shape
+        for index in list(np.ndindex(whole.shape))[:5]:
+            (one,) = run(op, [array[index] for array in broadcast])
+            assert_close(one, whole[index], ULPS)
+
+
+@each(e for e in EXAMPLES if e.operator.commutative)
+def test_commutative_operators_commute(example):
+    first, second = example.arrays(example.sizes[0])
+    (one,), (other,) = run(example.op, [first, second]), run(example.op, [second, first])
+    np.testing.assert_array_equal(one, other)
+
+
+@each(e for e in EXAMPLES if e.operator.view)
+def test_views_move_no_bytes(example):
+    for sizes in example.sizes:
+        op, arrays = example.op.bind(sizes), example.arrays(sizes)
+        (result,) = run(op, arrays)
+        assert not result.size or np.shares_memory(result, arrays[0])
+        assert op.view == "strided" or result.flags.c_contiguous
