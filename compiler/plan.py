@@ -106,7 +106,9 @@ class Plan:
     def names(self) -> tuple[str, ...]:
         """The named dimensions that its sizes depend on, sorted."""
         sizes = [size for value in self.values for size in value.type.shape]
-        return tuple(sorted({name for size in sizes if not isinstance(size, int) for name in size.names}))
+        return tuple(
+            sorted({name for size in sizes if not isinstance(size, int) for name in size.names})
+        )
 
     def layout(self, sizes: Sizes) -> Layout:
         """The offsets for concrete sizes: the better of two classic greedy strategies."""
@@ -187,7 +189,9 @@ def _place_in_order(buffers: tuple[Buffer, ...], sizes: dict[int, int]) -> dict[
 
 
 def _release(free: list[tuple[int, int]], offset: int, size: int) -> None:
-    for neighbour in [hole for hole in free if hole[0] + hole[1] == offset or hole[0] == offset + size]:
+    for neighbour in [
+        hole for hole in free if hole[0] + hole[1] == offset or hole[0] == offset + size
+    ]:
         free.remove(neighbour)
         offset, size = min(offset, neighbour[0]), size + neighbour[1]
     insort(free, (offset, size))

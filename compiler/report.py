@@ -47,7 +47,9 @@ def _plan_lines(plan: Plan) -> list[str]:
         outputs = ", ".join(f"{names[n]}: {plan.values[n].type}" for n in step.outputs)
         places = ", ".join(_place(plan, number, order) for number in step.outputs)
         where = f"view of {names[step.inputs[0]]}" if step.view else places
-        lines.append(f"{position:>4}  {where:<12}  {outputs} = {step.op.name}({', '.join(arguments)})")
+        lines.append(
+            f"{position:>4}  {where:<12}  {outputs} = {step.op.name}({', '.join(arguments)})"
+        )
     return lines
 
 
@@ -62,7 +64,7 @@ def _place(plan: Plan, number: int, order: dict[int, int]) -> str:
 def summary(compilation: Compilation, sizes: Sizes) -> str:
     """The kernels with their FLOPs and bytes, the parameters, and the memory, for these sizes."""
     plan = compilation.plan
-    rows = [("kernel", "output", "FLOPs", "bytes", "scope", "source")]
+    rows: list[tuple[str, ...]] = [("kernel", "output", "FLOPs", "bytes", "scope", "source")]
     flops = moved = 0
     for node, steps in _kernels(plan):
         work = sum(_flops(plan, step, sizes) for step in steps)

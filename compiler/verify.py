@@ -94,7 +94,9 @@ def sample(graph: Graph, arrays: Arrays | None = None) -> Sample:
             for integers, a normal distribution for floats
     """
     values: dict[Tensor, NDArray[Any]] = {}
-    names = sorted({name for t in graph.inputs for s in t.shape if not isinstance(s, int) for name in s.names})
+    names = sorted(
+        {name for t in graph.inputs for s in t.shape if not isinstance(s, int) for name in s.names}
+    )
     sizes = dict(zip(names, SAMPLE_SIZES * len(names), strict=False))
     generator = np.random.default_rng(0)
     for position, tensor in enumerate(graph.inputs):
@@ -109,9 +111,9 @@ def sample(graph: Graph, arrays: Arrays | None = None) -> Sample:
 def drawn(kind: TensorType, generator: np.random.Generator) -> NDArray[Any]:
     """A random array of a static type."""
     shape: Any = kind.shape
-    if is_floating(kind.dtype):
-        return generator.standard_normal(shape).astype(kind.dtype)
-    return generator.integers(0, 2, shape).astype(kind.dtype)
+    floating = is_floating(kind.dtype)
+    values = generator.standard_normal(shape) if floating else generator.integers(0, 2, shape)
+    return np.asarray(values).astype(kind.dtype)
 
 
 def differs(before: Graph, after: Graph, values: Sample) -> str | None:
@@ -137,7 +139,9 @@ def _disagreement(left: NDArray[Any], right: NDArray[Any]) -> str | None:
         if np.array_equal(left, right):
             return None
         count = int((left != right).sum())
-        return f"{count} of {left.size} {'booleans' if is_boolean(left.dtype) else 'integers'} differ"
+        return (
+            f"{count} of {left.size} {'booleans' if is_boolean(left.dtype) else 'integers'} differ"
+        )
     wide, other = left.astype(np.float64), right.astype(np.float64)
     finite = np.isfinite(wide)
     if not finite.any():

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from graphwright.graph.array import coerce
-from graphwright.graph.dim import evaluate, solve
+from graphwright.graph.dim import Dim, evaluate, solve
 from graphwright.graph.errors import InputError
 from graphwright.graph.tensor import Tensor
 
@@ -38,7 +38,9 @@ def ordered(
     return [given[name] for name in names]
 
 
-def checked(inputs: Sequence[Tensor], values: Sequence[object]) -> tuple[list[Array], dict[str, int]]:
+def checked(
+    inputs: Sequence[Tensor], values: Sequence[object]
+) -> tuple[list[Array], dict[str, int]]:
     """The values as arrays of the inputs' dtypes, and the numbers of the named dimensions.
 
     Raises InputError, naming the input and the axis, when a dtype, rank or size does not fit.
@@ -69,11 +71,8 @@ def checked(inputs: Sequence[Tensor], values: Sequence[object]) -> tuple[list[Ar
                     f"{name} is {sizes[name]} in {origin[name]}" for name in sorted(expected.names)
                 )
             else:
-                unknown = ", ".join(sorted(expected.names - sizes.keys()))
-                raise InputError(
-                    f"{tensor.name}: no input tells the size of {unknown}",
-                    details=[("axis", f"{axis} is {expected}, got {size}")],
-                    hint="give one input an axis that is this size alone",
+                raise _undetermined(
+                    tensor, axis, expected, size, sorted(expected.names - sizes.keys())
                 )
             if wanted != size:
                 what = f"{tensor.name}: axis {axis} is {size}, expected {wanted}"
@@ -82,3 +81,17 @@ def checked(inputs: Sequence[Tensor], values: Sequence[object]) -> tuple[list[Ar
                     details=[("expected", str(tensor.type)), ("got", f"shape {array.shape}")],
                 )
     return arrays, sizes
+
+
+def _undetermined(
+    tensor: Tensor, axis: int, expected: Dim, size: int, unknown: list[str]
+) -> InputError:
+    if len(unknown) == 1:
+        return InputError(
+            f"{tensor.name}: axis {axis} is {size}, expected {expected} for a whole {unknown[0]}"
+        )
+    return InputError(
+        f"{tensor.name}: no input tells the size of {', '.join(unknown)}",
+        details=[("axis", f"{axis} is {expected}, got {size}")],
+        hint="give one input an axis that is this size alone",
+    )

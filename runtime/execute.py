@@ -54,7 +54,7 @@ class Program:
             self.fresh.append((number, value.buffer, shape, kind.dtype))
         else:
             start, nbytes = self.layout.offsets[value.buffer], kind.nbytes
-            array = arena[start : start + nbytes]  # type: ignore[operator,misc]
+            array = arena[start : start + nbytes]
             self.slots[number] = array.view(kind.dtype).reshape(shape)
 
     def _bind_view(self, step: Step, view: Callable[[Array], Array]) -> None:

@@ -166,7 +166,7 @@ def test_a_value_read_before_a_step_stays_as_it_was_and_is_read_only():
 
 
 def test_calls_from_several_threads_agree_with_calls_from_one(linear):
-    x, w, y = linear
+    x, _, y = linear
     f = gw.compile(x, gw.ops.exp(-(y * y)).sum(axis=1))
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=(n % 5 + 1, 3)).astype(np.float32) for n in range(200)]
@@ -215,7 +215,9 @@ def test_what_is_no_graph_is_refused(linear):
 
 
 def test_a_parameter_without_a_value_is_named_when_it_is_needed():
-    graph = gw.parse("graph(x: f32[2]) {\n  parameter w: f32[2]\n  %0: f32[2] = add(x, w)\n  return %0\n}")
+    graph = gw.parse(
+        "graph(x: f32[2]) {\n  parameter w: f32[2]\n  %0: f32[2] = add(x, w)\n  return %0\n}"
+    )
     f = gw.compile(graph.inputs, graph.outputs)
     with pytest.raises(gw.InputError, match="parameter 'w' has no value"):
         f(np.ones(2, np.float32))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -136,7 +138,7 @@ def test_a_training_step_of_a_four_layer_network_needs_half_the_memory(batch):
     labels = gw.input("labels", ("batch",), dtype=gw.int64)
     sizes = [784, 256, 128, 64, 10]
     parameters, h = [], x
-    for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         w = gw.parameter(f"w{i}", gw.init.he_normal((fan_in, fan_out), seed=i))
         b = gw.parameter(f"b{i}", np.zeros(fan_out, np.float32))
         parameters += [w, b]
