@@ -2,33 +2,51 @@
 
 A `Size` is a Python int or a `Dim`. A `Dim` is a polynomial with integer coefficients in *atoms*:
 names (`batch`), whole quotients (`floordiv(width, 2)`) and positive parts (`max(width - 3, 0)`).
-Terms and factors are sorted and merged, so that equal sizes are structurally equal:
+Terms and factors are sorted and merged, and of the ways to write a quotient or a positive part one
+is chosen, so that equal sizes are structurally equal: always for polynomials, and for what shape
+inference makes of slices, strides and paddings.
 
 >>> n = dim("n")
 >>> (n + 1) * 2 - n
 n + 2
 >>> (6 * n + 3) // 3
 2*n + 1
+>>> -(-n // 3) == ceildiv(n, 3)
+True
 >>> n - n
 0
 
-Named dimensions are whole numbers, zero or more.
+Named dimensions are whole numbers, zero or more; a size divided by is not zero.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import reduce
-from typing import NamedTuple, TypeAlias, cast, overload
+from typing import TypeAlias, cast, overload
 
+from graphwright.graph.atom import (
+    Atom,
+    Monomial,
+    Positive,
+    Quotient,
+    Terms,
+    atom_order,
+    divide_term,
+    names_in,
+    never_negative,
+    term_order,
+    term_text,
+    terms_of,
+)
 from graphwright.graph.dtype import SHORT_NAMES
 from graphwright.graph.errors import AttributeValueError, ShapeError, SymbolicValueError
 
 Size: TypeAlias = "int | Dim"
 Sizes: TypeAlias = Mapping[str, int]
-Atom: TypeAlias = "str | Quotient | Positive"
-Monomial: TypeAlias = tuple[Atom, ...]
 
 _NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 _RESERVED = {
@@ -44,33 +62,14 @@ _RESERVED = {
 }
 
 
-class Quotient(NamedTuple):
-    """The atom floordiv(numerator, denominator)."""
-
-    numerator: Dim
-    denominator: Size
-
-    def __str__(self) -> str:
-        return f"floordiv({self.numerator}, {self.denominator})"
-
-
-class Positive(NamedTuple):
-    """The atom max(value, 0)."""
-
-    value: Dim
-
-    def __str__(self) -> str:
-        return f"max({self.value}, 0)"
-
-
 class Dim:
     """A symbolic size. Made by `dim(name)` and by arithmetic; never equal to an int."""
 
     __slots__ = ("_hash", "_text", "terms")
 
-    terms: tuple[tuple[Monomial, int], ...]
+    terms: Terms
 
-    def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
+    def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self._hash = hash(terms)
         self._text: str | None = None
@@ -78,10 +77,13 @@ class Dim:
     @property
     def names(self) -> frozenset[str]:
         """The named dimensions it depends on."""
-        return frozenset(name for monomial, _ in self.terms for name in _names(monomial))
+        return frozenset(name for monomial, _ in self.terms for name in names_in(monomial))
 
     def evaluate(self, sizes: Sizes) -> int:
-        """Its value under `sizes`; raises ShapeError when a name is missing."""
+        """Its value under `sizes`.
+
+        Raises ShapeError when a name is missing or a divisor is 0.
+        """
         total = 0
         for monomial, coefficient in self.terms:
             for atom in monomial:
@@ -93,7 +95,7 @@ class Dim:
         if not isinstance(other, int | Dim):
             return NotImplemented
         terms = dict(self.terms)
-        for monomial, coefficient in _terms(other):
+        for monomial, coefficient in terms_of(other):
             terms[monomial] = terms.get(monomial, 0) + coefficient
         return _size(terms)
 
@@ -102,8 +104,8 @@ class Dim:
             return NotImplemented
         terms: dict[Monomial, int] = {}
         for left, a in self.terms:
-            for right, b in _terms(other):
-                monomial = tuple(sorted(left + right, key=str))
+            for right, b in terms_of(other):
+                monomial = tuple(sorted(left + right, key=atom_order))
                 terms[monomial] = terms.get(monomial, 0) + a * b
         return _size(terms)
 
@@ -117,22 +119,27 @@ class Dim:
         return self + -other if isinstance(other, int | Dim) else NotImplemented
 
     def __rsub__(self, other: Size) -> Size:
-        return -self + other
+        return -self + other if isinstance(other, int | Dim) else NotImplemented
 
     def __floordiv__(self, other: Size) -> Size:
         return floordiv(self, other) if isinstance(other, int | Dim) else NotImplemented
 
     def __rfloordiv__(self, other: Size) -> Size:
-        return floordiv(other, self)
+        return floordiv(other, self) if isinstance(other, int | Dim) else NotImplemented
 
     def __mod__(self, other: Size) -> Size:
         return self - other * (self // other) if isinstance(other, int | Dim) else NotImplemented
 
     def __rmod__(self, other: Size) -> Size:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
         return other - self * floordiv(other, self)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Dim) and self.terms == other.terms
+        # A tensor on the right compares its elements.
+        if not isinstance(other, int | Dim):
+            return NotImplemented
+        return self is other or (isinstance(other, Dim) and self.terms == other.terms)
 
     def __hash__(self) -> int:
         return self._hash
@@ -144,6 +151,8 @@ class Dim:
         raise self._no_value("the value of")
 
     def __lt__(self, other: object) -> bool:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
         raise self._no_value("an order for")
 
     __gt__ = __le__ = __ge__ = __lt__
@@ -157,8 +166,8 @@ class Dim:
     def __str__(self) -> str:
         if self._text is None:
             self._text = "".join(
-                _term_text(monomial, coefficient, first=position == 0)
-                for position, (monomial, coefficient) in enumerate(self.terms)
+                term_text(monomial, coefficient, first=position == 0)
+                for position, (monomial, coefficient) in enumerate(_readable(self.terms))
             )
         return self._text
 
@@ -181,31 +190,37 @@ def dim(name: str) -> Dim:
 
 def floordiv(numerator: Size, denominator: Size) -> Size:
     """The whole quotient, rounded down. Raises ZeroDivisionError for a denominator of 0."""
-    if isinstance(numerator, int) and isinstance(denominator, int):
-        return numerator // denominator
-    if isinstance(denominator, int) and denominator <= 0:
+    if isinstance(denominator, int):
+        if isinstance(numerator, int):
+            return numerator // denominator
         if denominator == 0:
             raise ZeroDivisionError(f"{numerator} divided by 0")
+        if denominator < 0:
+            return floordiv(-numerator, -denominator)
+    elif denominator.terms[0][1] < 0:
         return floordiv(-numerator, -denominator)
-    if isinstance(denominator, Dim) and numerator == denominator:
-        return 1
+    else:
+        exact = _divide(terms_of(numerator), denominator.terms)
+        if exact is not None:
+            return exact
     whole: dict[Monomial, int] = {}
     rest: dict[Monomial, int] = {}
-    for monomial, coefficient in _terms(numerator):
-        quotient, left, remainder = _divide_term(monomial, coefficient, denominator)
-        whole[quotient] = whole.get(quotient, 0) + left
-        rest[monomial] = remainder
+    for monomial, coefficient in terms_of(numerator):
+        quotient, count, left = divide_term(monomial, coefficient, terms_of(denominator))
+        whole[quotient] = whole.get(quotient, 0) + count
+        rest[monomial] = left
     remaining = _size(rest)
-    if isinstance(remaining, Dim):
-        whole[(Quotient(remaining, denominator),)] = 1
-    elif remaining and isinstance(denominator, Dim):
-        # A constant over a name: kept as it stands, with the constant as a degenerate Dim.
-        whole[(Quotient(Dim((((), remaining),)), denominator),)] = 1
-    return _size(whole)
+    if isinstance(denominator, int):
+        return _size(whole) + _quotient(remaining, denominator)
+    return _size(whole) + _symbolic_quotient(remaining, denominator)
 
 
 def ceildiv(numerator: Size, denominator: Size) -> Size:
-    """The whole quotient, rounded up."""
+    """The whole quotient, rounded up. Raises ZeroDivisionError for a denominator of 0."""
+    if isinstance(numerator, int) and isinstance(denominator, int):
+        return -(-numerator // denominator)
+    if never_negative(terms_of(denominator)):
+        return floordiv(numerator + denominator - 1, denominator)
     return -floordiv(-numerator, denominator)
 
 
@@ -223,12 +238,20 @@ def positive(value: Size) -> Size:
     """max(value, 0)."""
     if isinstance(value, int):
         return max(value, 0)
-    if all(coefficient >= 0 for _, coefficient in value.terms):
+    if never_negative(value.terms):
         return value
-    if all(coefficient <= 0 for _, coefficient in value.terms):
+    negated = cast(Dim, -value)
+    if never_negative(negated.terms):
         return 0
-    if value.terms[0][1] < 0:  # one of max(v, 0) and max(-v, 0) is enough: they differ by v
-        return value + positive(-value)
+    content = math.gcd(*(coefficient for _, coefficient in value.terms))
+    if content > 1:
+        return content * positive(value // content)
+    flat = _without_inner_maximum(value)
+    if flat is not None:
+        return positive(flat)
+    # One of max(v, 0) and max(-v, 0) is enough: they differ by v.
+    if value.terms[0][1] < 0 or _without_inner_maximum(negated) is not None:
+        return value + positive(negated)
     return _size({(Positive(value),): 1})
 
 
@@ -274,22 +297,19 @@ def solve(size: Size, value: int, sizes: Sizes) -> tuple[str, int] | None:
     (name,) = unknown
     slope, rest = 0, 0
     for monomial, coefficient in size.terms:
-        if name not in _names(monomial):
-            rest += Dim(((monomial, coefficient),)).evaluate(sizes)
-        elif monomial.count(name) == 1 and len(monomial) == len(set(monomial)):
-            others = tuple(atom for atom in monomial if atom != name)
-            if name in _names(others):
-                return None
-            slope += Dim(((others, coefficient),)).evaluate(sizes)
-        else:
+        others = list(monomial)
+        if name in others:
+            others.remove(name)
+        if name in names_in(tuple(others)):
             return None
+        term = Dim(((tuple(others), coefficient),)).evaluate(sizes)
+        if len(others) < len(monomial):
+            slope += term
+        else:
+            rest += term
     if slope == 0 or (value - rest) % slope or (value - rest) // slope < 0:
         return None
     return name, (value - rest) // slope
-
-
-def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
-    return size.terms if isinstance(size, Dim) else (((), size),)
 
 
 def _size(terms: dict[Monomial, int]) -> Size:
@@ -299,50 +319,83 @@ def _size(terms: dict[Monomial, int]) -> Size:
         return 0
     if kept.keys() == {()}:
         return kept[()]
-    return Dim(tuple(sorted(kept.items(), key=_term_order)))
+    return Dim(tuple(sorted(kept.items(), key=term_order)))
 
 
-def _term_order(term: tuple[Monomial, int]) -> tuple[int, list[tuple[bool, str]]]:
-    monomial, _ = term
-    return -len(monomial), [(not isinstance(atom, str), str(atom)) for atom in monomial]
+def _divide(numerator: Terms, denominator: Terms) -> Size | None:
+    """The polynomial whose product with `denominator` is `numerator`, if there is one."""
+    quotient: dict[Monomial, int] = {}
+    rest: Size = _size(dict(numerator))
+    divisor = Dim(denominator)
+    while rest != 0:
+        monomial, coefficient = terms_of(rest)[0]
+        factors, whole, left = divide_term(monomial, coefficient, denominator[:1])
+        if left:
+            return None
+        quotient[factors] = whole
+        rest = rest - divisor * _size({factors: whole})
+    return _size(quotient)
 
 
-def _divide_term(
-    monomial: Monomial, coefficient: int, denominator: Size
-) -> tuple[Monomial, int, int]:
-    """(monomial', whole, rest): coefficient*monomial = denominator*whole*monomial' + rest*monomial.
+def _quotient(numerator: Size, denominator: int) -> Size:
+    """floordiv of what remains after division: all coefficients are from 0 to denominator - 1."""
+    if isinstance(numerator, int):
+        return 0  # it is less than the denominator
+    factors = {monomial: coefficient for monomial, coefficient in numerator.terms if monomial}
+    constant = dict(numerator.terms).get((), 0)
+    common = math.gcd(denominator, *factors.values())
+    if common > 1:
+        reduced = {monomial: coefficient // common for monomial, coefficient in factors.items()}
+        return floordiv(_size({**reduced, (): constant // common}), denominator // common)
+    for monomial, coefficient in factors.items():
+        inner = monomial[0] if len(monomial) == coefficient == 1 else None
+        if isinstance(inner, Quotient) and isinstance(inner.denominator, int):
+            # ⌊(⌊a/b⌋ + r)/d⌋ = ⌊(a + b r)/(b d)⌋
+            rest = numerator - _size({monomial: 1})
+            scaled = inner.numerator + inner.denominator * rest
+            return floordiv(scaled, inner.denominator * denominator)
+    # ⌊v/d⌋ = -⌊(-v + d - 1)/d⌋: of the two ways to write it, the one with the smaller numbers.
+    mirrored = {monomial: denominator - coefficient for monomial, coefficient in factors.items()}
+    mirrored[()] = denominator - 1 - constant
+    if [*mirrored.values()] < [*factors.values(), constant]:
+        return _size(dict.fromkeys(factors, 1)) - floordiv(_size(mirrored), denominator)
+    return _size({(Quotient(numerator, denominator),): 1})
 
-    0 <= rest < |denominator's coefficient|; all is rest when a symbolic denominator
-    does not divide.
-    """
-    if isinstance(denominator, int):
-        whole, rest = divmod(coefficient, denominator)
-        return monomial, whole, rest
-    if len(denominator.terms) == 1:
-        factors, divisor = denominator.terms[0]
-        quotient = list(monomial)
-        for factor in factors:
-            if factor not in quotient:
-                return monomial, 0, coefficient
-            quotient.remove(factor)
-        whole, rest = divmod(coefficient, divisor)
-        return tuple(quotient), whole, rest
-    return monomial, 0, coefficient
+
+def _symbolic_quotient(numerator: Size, denominator: Dim) -> Size:
+    """floordiv of what remains after division by a size with names: common factors cancel."""
+    if numerator == 0:
+        return 0
+    terms = (*terms_of(numerator), *denominator.terms)
+    common = math.gcd(*(coefficient for _, coefficient in terms))
+    shared = Counter(terms[0][0])
+    for monomial, _ in terms:
+        shared &= Counter(monomial)
+    if common > 1 or shared:
+        factor = _size({tuple(sorted(shared.elements(), key=atom_order)): common})
+        return floordiv(floordiv(numerator, factor), floordiv(denominator, factor))
+    if isinstance(numerator, int):
+        numerator = Dim((((), numerator),))  # a degenerate one, so that atoms are made of Dims
+    return _size({(Quotient(numerator, denominator),): 1})
 
 
-def _names(monomial: Monomial) -> frozenset[str]:
-    names: set[str] = set()
-    for atom in monomial:
-        if isinstance(atom, str):
-            names.add(atom)
-        else:
-            names |= names_of(atom)
-    return frozenset(names)
+def _without_inner_maximum(value: Dim) -> Size | None:
+    """a - b for max(a, 0) - b where b is never negative: above 0 they are the same. Else None."""
+    for monomial, coefficient in value.terms:
+        inner = monomial[0] if len(monomial) == coefficient == 1 else None
+        if isinstance(inner, Positive):
+            rest = value - _size({monomial: 1})
+            if never_negative(terms_of(-rest)):
+                return inner.value + rest
+    return None
 
 
 def _evaluate_atom(atom: Atom, sizes: Sizes) -> int:
     if isinstance(atom, Quotient):
-        return evaluate(atom.numerator, sizes) // evaluate(atom.denominator, sizes)
+        divisor = evaluate(atom.denominator, sizes)
+        if divisor == 0:
+            raise ShapeError(f"the size {atom} divides by {atom.denominator}, which is 0")
+        return evaluate(atom.numerator, sizes) // divisor
     if isinstance(atom, Positive):
         return max(evaluate(atom.value, sizes), 0)
     if atom not in sizes:
@@ -350,9 +403,18 @@ def _evaluate_atom(atom: Atom, sizes: Sizes) -> int:
     return sizes[atom]
 
 
-def _term_text(monomial: Monomial, coefficient: int, *, first: bool) -> str:
-    factors = [str(atom) for atom in monomial]
-    if abs(coefficient) != 1 or not factors:
-        factors.insert(0, str(abs(coefficient)))
-    sign = ("-" if coefficient < 0 else "") if first else (" - " if coefficient < 0 else " + ")
-    return sign + "*".join(factors)
+def _readable(terms: Terms) -> Terms:
+    """The same sum with fewer subtractions: floordiv(n + 1, 2), not n - floordiv(n, 2)."""
+    shown = dict(terms)
+    for monomial, coefficient in terms:
+        atom = monomial[0] if len(monomial) == 1 else None
+        if coefficient == -1 and isinstance(atom, Quotient) and isinstance(atom.denominator, int):
+            factors = [term for term in atom.numerator.terms if term[0]]
+            if all(shown.get(factor, 0) > 0 for factor, _ in factors):
+                for factor, _ in factors:
+                    shown[factor] -= 1
+                del shown[monomial]
+                whole = _size(dict.fromkeys([factor for factor, _ in factors], atom.denominator))
+                mirrored = cast(Dim, whole - atom.numerator + (atom.denominator - 1))
+                shown[(Quotient(mirrored, atom.denominator),)] = 1
+    return tuple((m, c) for m, c in sorted(shown.items(), key=term_order) if c)
