@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -21,6 +24,9 @@ from graphwright.ops.case import Case, bool_, f32, f64, i32
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 @register
@@ -83,6 +89,26 @@ class SizeValue(Operator):
     cases = (Case(value=7, dtype=np.dtype(np.int64)), Case(value=3, dtype=np.dtype(np.float32)))
 
 
+def builder(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Decorator for functions that make nodes: what they refuse says where, and of which tensors.
+
+    Errors of the operators themselves say so already and pass unchanged.
+    """
+    names = tuple(inspect.signature(function).parameters)
+
+    @wraps(function)
+    def build(*args: Arguments.args, **attributes: Arguments.kwargs) -> Result:
+        try:
+            return function(*args, **attributes)
+        except GraphwrightError as error:
+            given = zip(names, args, strict=False)
+            tensors = [(name, x.describe()) for name, x in given if isinstance(x, Tensor)]
+            raise error.located(function.__name__, tensors, here()) from None
+
+    return build
+
+
+@builder
 def cast(x: TensorLike, dtype: DTypeLike) -> Tensor:
     """`x` with each element converted to `dtype`; `x` itself when it has that dtype already."""
     tensor, target = as_tensor(x), as_dtype(dtype)

@@ -76,3 +76,19 @@ def check_axes(axes: tuple[int, ...], rank: int) -> None:
     """For `infer`: raise AttributeValueError unless `axes` is what `normalize_axes` gives."""
     if normalize_axes(axes, rank) != axes:
         raise AttributeValueError(f"axes {axes} must be sorted, from 0 to {rank - 1}")
+
+
+def normalize_permutation(axes: Sequence[int], rank: int) -> tuple[int, ...]:
+    """`axes` counted from the front. Raises AttributeValueError unless each occurs once."""
+    order = tuple(normalize_axis(axis, rank) for axis in axes)
+    if sorted(order) != list(range(rank)):
+        raise AttributeValueError(
+            f"axes {tuple(axes)} are no order of {rank} axes",
+            hint=f"name each axis from 0 to {rank - 1} once" if rank else "the rank is 0",
+        )
+    return order
+
+
+def inverse_permutation(order: Sequence[int]) -> tuple[int, ...]:
+    """The order that undoes `order`."""
+    return tuple(sorted(range(len(order)), key=order.__getitem__))

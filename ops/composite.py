@@ -1,0 +1,63 @@
+"""Composite operators: a name for what other operators compute together.
+
+Diagrams and files for exchange see the name; the compiler sees the parts.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from graphwright.graph.dim import Size
+from graphwright.graph.errors import GraphwrightError
+from graphwright.graph.evaluate import evaluate_graph
+from graphwright.graph.graph import Graph
+from graphwright.graph.leaf import input
+from graphwright.graph.node import Origin, derived
+from graphwright.graph.operator import Operator
+from graphwright.graph.types import TensorType
+
+
+class Composite(Operator):
+    """An operator defined by `decompose`: types, kernel and gradient follow from its parts.
+
+    A subclass defines `infer` where it can say more clearly than its parts what is wrong, and
+    `gradient` only where a better one is known than that of the parts.
+    """
+
+    composite = True
+
+    def infer(self, *types: TensorType, **_: Any) -> TensorType | tuple[TensorType, ...]:
+        try:
+            outputs = decomposition(self, types).outputs
+        except GraphwrightError as error:
+            # Its details speak of placeholders; `apply` names the user's own operands instead.
+            raise type(error)(error.what, hint=error.hint) from None
+        kinds = tuple(tensor.type for tensor in outputs)
+        return kinds if len(kinds) > 1 else kinds[0]
+
+    def kernel(self, *arrays: Any, **_: Any) -> Any:
+        types = tuple(TensorType(array.dtype, array.shape) for array in arrays)
+        graph = decomposition(self, types)
+        results = evaluate_graph(graph, dict(zip(graph.inputs, arrays, strict=True)), {})
+        return results if len(results) > 1 else results[0]
+
+    def flops(self, *types: TensorType, **_: Any) -> Size:
+        total: Size = 0
+        for node in decomposition(self, types).operations:
+            total = total + node.op.flops(*(tensor.type for tensor in node.inputs))
+        return total
+
+
+def decomposition(op: Operator, types: tuple[TensorType, ...]) -> Graph:
+    """What the composite `op` does to inputs of these types, as a graph."""
+    return _decomposition(type(op), op, types)
+
+
+@lru_cache(maxsize=1024)
+def _decomposition(cls: type[Operator], op: Operator, types: tuple[TensorType, ...]) -> Graph:
+    # The class is part of the key: a composite defined again under its old name is another one.
+    with derived(Origin()):
+        inputs = [input(f"input_{i}", kind.shape, kind.dtype) for i, kind in enumerate(types)]
+        answer = op.decompose(*inputs)
+    return Graph(inputs, answer if isinstance(answer, tuple) else (answer,))
