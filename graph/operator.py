@@ -48,6 +48,8 @@ class Operator:
     """Non-empty when the kernel can return a NumPy view of its first input, so that no bytes move.
     `dense`: of a dense (C-contiguous) input, and the view is dense again (reshape).
     `strided`: of any input; the view is not dense in general (transpose, slice, broadcast_to)."""
+    broadcasting: ClassVar[bool] = False
+    """Repeats its first input as NumPy's broadcasting does, and nothing else."""
     commutative: ClassVar[bool] = False
     identity_element: ClassVar[bool | float | None] = None
     """The value e for which x ∘ e is x (and, of a commutative operator, e ∘ x too)."""

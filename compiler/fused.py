@@ -1,0 +1,131 @@
+"""The fused operator: several operations that become one kernel, held as a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar, get_args
+
+from graphwright.graph.dim import Size
+from graphwright.graph.dtype import short_name
+from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
+from graphwright.graph.evaluate import evaluate_graph
+from graphwright.graph.graph import Graph, copy_node
+from graphwright.graph.leaf import Input
+from graphwright.graph.node import Origin, derived
+from graphwright.graph.operator import Operator, register
+from graphwright.graph.tensor import Tensor
+from graphwright.graph.types import TensorType
+from graphwright.ops.case import Case, Reject, f32, f64
+from graphwright.ops.shapes import shape_text
+
+Kind = Literal["elementwise", "rows"]
+Item = TypeVar("Item")
+
+KINDS = get_args(Kind)
+
+
+def _example(kind: str) -> Graph:
+    """A graph for the operator's own test cases."""
+    with derived(Origin()):
+        x0 = Input("x0", f32["n", 3])()
+        x1 = Input("x1", f32[3])()
+        product = x0 * x1
+        if kind == "elementwise":
+            return Graph([x0, x1], [product + x0])
+        total = product.sum(1, keepdims=True)
+        return Graph([x0, x1], [product - total, total])
+
+
+@register
+class Fused(Operator):
+    """What `graph` computes, in one loop over its iteration space.
+
+    kind:  `elementwise`: every operation works index by index
+           `rows`: reductions over the same axes and elementwise work between them; what is not
+           folded is the outer loop
+    graph: its inputs and outputs are the operator's, in order; no parameters, no updates
+
+    It is a composite of a definition of its own, so that decomposing undoes fusing, and its
+    gradient is that of its parts.
+    """
+
+    name = "fused"
+    composite = True
+
+    kind: Kind
+    graph: Graph
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise AttributeValueError(f"fused: kind is {' or '.join(KINDS)}, not {self.kind!r}")
+        if not isinstance(self.graph, Graph) or self.graph.parameters or not self.graph.outputs:
+            raise AttributeValueError(
+                "fused: graph must have outputs and no parameters",
+                hint="make parameters inputs of the inner graph",
+            )
+        # A trait of the kind, not of the class.
+        object.__setattr__(self, "elementwise", self.kind == "elementwise")
+
+    @property
+    def body(self) -> Graph:
+        return self.graph
+
+    def infer(self, *x: TensorType) -> TensorType | tuple[TensorType, ...]:
+        expected = [tensor.type for tensor in self.graph.inputs]
+        if len(x) != len(expected):
+            raise ShapeError(f"the graph has {len(expected)} inputs, {len(x)} were given")
+        for i, (given, inner) in enumerate(zip(x, expected, strict=True)):
+            if given.dtype != inner.dtype:
+                names = f"{short_name(given.dtype)}, the graph's is {short_name(inner.dtype)}"
+                raise DTypeError(f"input {i} is {names}")
+            if given.shape != inner.shape:
+                shapes = f"{shape_text(given.shape)}, the graph's {shape_text(inner.shape)}"
+                raise ShapeError(f"input {i} has shape {shapes}")
+        return _single_or_tuple([tensor.type for tensor in self.graph.outputs])
+
+    def kernel(self, *x: Any) -> Any:
+        values = dict(zip(self.graph.inputs, x, strict=True))
+        return _single_or_tuple(evaluate_graph(self.graph, values, {}))
+
+    def decompose(self, *x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        new = dict(zip(self.graph.inputs, x, strict=True))
+        for node in self.graph.operations:
+            copy_node(node, new)
+        return _single_or_tuple([new.get(tensor, tensor) for tensor in self.graph.outputs])
+
+    def flops(self, *x: TensorType) -> Size:
+        total: Size = 0
+        for node in self.graph.operations:
+            total = total + node.op.flops(*(tensor.type for tensor in node.inputs))
+        return total
+
+    cases = (
+        Case(f32["n", 3], f32[3], kind="elementwise", graph=_example("elementwise")),
+        Case(f32["n", 3], f32[3], kind="rows", graph=_example("rows")),
+    )
+    rejects = (
+        Reject(
+            f32["n", 3],
+            kind="rows",
+            graph=_example("rows"),
+            message="the graph has 2 inputs, 1 were given",
+        ),
+        Reject(
+            f32["n", 3],
+            f64[3],
+            kind="rows",
+            graph=_example("rows"),
+            message="input 1 is f64, the graph's is f32",
+        ),
+        Reject(
+            f32["n", 4],
+            f32[3],
+            kind="rows",
+            graph=_example("rows"),
+            message="input 0 has shape [n,4], the graph's [n,3]",
+        ),
+    )
+
+
+def _single_or_tuple(items: Sequence[Item]) -> Item | tuple[Item, ...]:
+    return items[0] if len(items) == 1 else tuple(items)

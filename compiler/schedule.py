@@ -1,0 +1,271 @@
+"""Put the operations in an order in which little memory is live at once.
+
+before: a graph, in its own order: first all that the first result needs::
+
+    graph(x: f32[n]) {
+      %0: f32[n] = exp(x)
+      %1: f32[n] = log(x)
+      %2: f32[] = sum(%1, axes=(0,), keepdims=False)
+      …
+      return …
+    }
+
+after: a schedule, in which `%0` comes after `%2`: two vectors are never live together.
+
+Several orders are made, and the one of the lowest peak is taken, the graph's own among equals:
+
+* the graph's own, and the same with the results taken from the last to the first;
+* *costliest input first*: depth first, and of the inputs of an operation first the one that needs
+  most memory beyond its result (Sethi and Ullman, "The Generation of Optimal Code for Arithmetic
+  Expressions", 1970, exact on trees of equal sizes);
+* *forward*: always the operation, of those that can run, that adds least to what is live;
+* *backward*: the same from the results back to the inputs.
+
+Sizes are symbolic. To compare orders, each named dimension counts as 64. Memory is counted
+as the bytes of values between the operation that computes them and the last that reads them;
+views cost nothing and keep what they view; inputs, parameters and constants lie elsewhere;
+results stay to the end. Results that are written over an input don't count as saved.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from graphwright.compiler.log import Log
+from graphwright.graph.dim import Sizes, evaluate, names_of
+from graphwright.graph.graph import Graph, ancestors
+from graphwright.graph.leaf import Constant
+from graphwright.graph.node import Node
+from graphwright.graph.tensor import Tensor
+
+TYPICAL_SIZE = 64
+"""What a named dimension counts as when orders are compared."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Every operation of `graph` exactly once, each after those it needs."""
+
+    graph: Graph
+    order: tuple[Node, ...]
+
+
+def schedule(graph: Graph, log: Log) -> Schedule:
+    """An order of low peak memory. Logs what it saves over the graph's own order."""
+    storage = Storage(graph, typical_sizes(graph))
+    own = graph.operations
+    orders: dict[str, Sequence[Node]] = {
+        "last result first": _last_result_first(graph),
+        "costliest input first": _costliest_input_first(storage),
+        "forward": _forward(storage),
+        "backward": _backward(storage),
+    }
+    before = storage.peak(own)
+    peaks = {name: storage.peak(order) for name, order in orders.items()}
+    best = min(peaks, key=peaks.__getitem__)
+    sizes = ", ".join(f"{name}={size}" for name, size in storage.sizes.items())
+    at = f" at {sizes}" if sizes else ""
+    if peaks[best] >= before:
+        log.declined("schedule", f"the graph's own order is best: peak {_text(before)}{at}", ())
+        return Schedule(graph, own)
+    moved = [a for a, b in zip(own, orders[best], strict=True) if a is not b]
+    what = f"{best}: peak {_text(before)} → {_text(peaks[best])}{at}"
+    return Schedule(graph, tuple(orders[best]) if log.applied("schedule", what, moved[:1]) else own)
+
+
+def typical_sizes(graph: Graph) -> dict[str, int]:
+    """A number for every named dimension."""
+    tensors = [*graph.inputs, *(t for node in graph.operations for t in node.outputs)]
+    names = names_of(size for tensor in tensors for size in tensor.shape)
+    return dict.fromkeys(sorted(names), TYPICAL_SIZE)
+
+
+def peak(order: Sequence[Node], graph: Graph, sizes: Sizes) -> int:
+    """The most bytes of computed values live at once when `graph` runs in this order."""
+    return Storage(graph, sizes).peak(order)
+
+
+class Storage:
+    """The memory that values of a graph take, for concrete sizes.
+
+    base:    for each tensor, the one whose memory holds it: itself, or what it is a view of
+    nbytes:  for each base that is computed, its bytes
+    readers: for each base that is computed, the operations that read it or a view of it
+    kept:    the bases that hold results
+    """
+
+    def __init__(self, graph: Graph, sizes: Sizes) -> None:
+        self.graph = graph
+        self.sizes = sizes
+        self.base: dict[Tensor, Tensor] = {}
+        self.nbytes: dict[Tensor, int] = {}
+        self.readers: dict[Tensor, list[Node]] = {}
+        for node in graph.operations:
+            for base in self.reads(node):
+                self.readers[base].append(node)
+            for tensor in node.outputs:
+                if node.op.view:
+                    self.base[tensor] = self.base.get(node.inputs[0], node.inputs[0])
+                elif not isinstance(node.op, Constant):
+                    # A size such as n - 100 may be negative at the typical size.
+                    self.nbytes[tensor] = max(0, evaluate(tensor.type.nbytes, sizes))
+                    self.readers[tensor] = []
+        self.kept = {self.base.get(tensor, tensor) for tensor in graph.results}
+
+    def reads(self, node: Node) -> list[Tensor]:
+        """The computed bases that an operation reads, each once."""
+        bases = dict.fromkeys(self.base.get(tensor, tensor) for tensor in node.inputs)
+        return [base for base in bases if base in self.nbytes]
+
+    def writes(self, node: Node) -> list[Tensor]:
+        """The bases that an operation computes."""
+        return [tensor for tensor in node.outputs if tensor in self.nbytes]
+
+    def peak(self, order: Iterable[Node]) -> int:
+        """The most bytes live at once when the operations run in this order."""
+        remaining = {base: len(readers) for base, readers in self.readers.items()}
+        live = most = 0
+        for node in order:
+            written = self.writes(node)
+            live += sum(self.nbytes[base] for base in written)
+            most = max(most, live)
+            for base in self.reads(node):
+                remaining[base] -= 1
+            for base in (*self.reads(node), *written):
+                if not remaining[base] and base not in self.kept:
+                    live -= self.nbytes[base]
+        return most
+
+
+# The orders.
+
+
+def _last_result_first(graph: Graph) -> list[Node]:
+    return [node for node in ancestors(reversed(graph.results)) if not node.op.leaf]
+
+
+def _costliest_input_first(storage: Storage) -> list[Node]:
+    """Depth first, the inputs in the order of what they need beyond their own size."""
+    extra: dict[Node, int] = {}  # beyond its result's size
+    ordered: dict[Node, list[Node]] = {}
+    for node in storage.graph.operations:
+        makers = dict.fromkeys(t.node for t in node.inputs if t.node in extra)
+        ordered[node] = sorted(makers, key=extra.__getitem__, reverse=True)
+        held = need = 0
+        for maker in ordered[node]:
+            size = sum(storage.nbytes[base] for base in storage.writes(maker))
+            need = max(need, held + extra[maker] + size)
+            held += size
+        own = sum(storage.nbytes[base] for base in storage.writes(node))
+        extra[node] = max(need, held + own) - own
+    results = dict.fromkeys(t.node for t in storage.graph.results if t.node in extra)
+    return _depth_first(sorted(results, key=extra.__getitem__, reverse=True), ordered)
+
+
+def _depth_first(roots: Iterable[Node], needed: dict[Node, list[Node]]) -> list[Node]:
+    order: list[Node] = []
+    met: set[Node] = set()
+    for root in roots:
+        if root in met:
+            continue
+        met.add(root)
+        stack = [(root, iter(needed[root]))]
+        while stack:
+            node, rest = stack[-1]
+            for near in rest:
+                if near not in met:
+                    met.add(near)
+                    stack.append((near, iter(needed[near])))
+                    break
+            else:
+                order.append(node)
+                stack.pop()
+    return order
+
+
+def _forward(storage: Storage) -> list[Node]:
+    """List scheduling: next, of the operations that can run, the one that adds least."""
+    number = {node: i for i, node in enumerate(storage.graph.operations)}
+    remaining = {base: set(readers) for base, readers in storage.readers.items()}
+
+    def added(node: Node) -> int:
+        new = sum(storage.nbytes[base] for base in storage.writes(node))
+        last = (b for b in storage.reads(node) if len(remaining[b]) == 1 and b not in storage.kept)
+        return new - sum(storage.nbytes[base] for base in last)
+
+    def run(node: Node) -> list[Node]:
+        cheaper: list[Node] = []
+        for base in storage.reads(node):
+            remaining[base].discard(node)
+            if len(remaining[base]) == 1:
+                cheaper += remaining[base]
+        return cheaper
+
+    needed = {node: [t.node for t in node.inputs if t.node in number] for node in number}
+    return _listed(number, needed, added, run)
+
+
+def _backward(storage: Storage) -> list[Node]:
+    """The same in reverse: last, of the operations nobody waits for, the one that adds least."""
+    number = {node: -i for i, node in enumerate(storage.graph.operations)}
+    live = set(storage.kept)
+
+    def added(node: Node) -> int:
+        new = sum(storage.nbytes[base] for base in storage.reads(node) if base not in live)
+        return new - sum(storage.nbytes[base] for base in storage.writes(node))
+
+    def run(node: Node) -> list[Node]:
+        born = [base for base in storage.reads(node) if base not in live]
+        live.update(born)
+        return [reader for base in born for reader in storage.readers[base]]
+
+    readers: dict[Node, list[Node]] = {node: [] for node in number}
+    for node in number:
+        for tensor in node.inputs:
+            if tensor.node in number:
+                readers[tensor.node].append(node)
+    return _listed(number, readers, added, run)[::-1]
+
+
+def _listed(
+    number: dict[Node, int],
+    needed: dict[Node, list[Node]],
+    added: Callable[[Node], int],
+    run: Callable[[Node], list[Node]],
+) -> list[Node]:
+    """All operations, each after those it needs; of those ready always the one that adds least.
+
+    number: breaks ties
+    run:    called with each in turn; answers those for which `added` may have become less
+    """
+    waiting = {node: len(set(others)) for node, others in needed.items()}
+    released: dict[Node, list[Node]] = {node: [] for node in needed}
+    for node, others in needed.items():
+        for other in dict.fromkeys(others):
+            released[other].append(node)
+    by_number = {i: node for node, i in number.items()}
+    ready = [(added(node), number[node]) for node, count in waiting.items() if not count]
+    heapq.heapify(ready)
+    done: set[Node] = set()
+    order: list[Node] = []
+    while ready:
+        node = by_number[heapq.heappop(ready)[1]]
+        if node in done:
+            continue  # an entry from before it became cheaper
+        done.add(node)
+        order.append(node)
+        for other in released[node]:
+            waiting[other] -= 1
+        for other in dict.fromkeys((*run(node), *released[node])):
+            if not waiting[other] and other not in done:
+                heapq.heappush(ready, (added(other), number[other]))
+    return order
+
+
+def _text(nbytes: int) -> str:
+    """`1.8 MB`, in powers of 1000."""
+    units = ["bytes", "kB", "MB", "GB", "TB"]
+    power = min(max(len(str(nbytes)) - 1, 0) // 3, len(units) - 1)
+    return f"{nbytes / 1000**power:.3g} {units[power]}"
