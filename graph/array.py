@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,9 @@ class FrozenArray:
 
     @cached_property
     def _key(self) -> tuple[str, tuple[int, ...], bytes]:
-        return self.array.dtype.name, self.array.shape, self.array.tobytes()
+        """A digest stands for the bits: large constants are not held twice."""
+        digest = hashlib.blake2b(self.array.tobytes(), digest_size=32).digest()
+        return self.array.dtype.name, self.array.shape, digest
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FrozenArray) and (self is other or self._key == other._key)
@@ -45,11 +48,22 @@ class FrozenArray:
         return f"FrozenArray({self.type})"
 
 
+def out_of_range(array: NDArray[Any], dtype: DType) -> InputError | None:
+    """The error to raise when an integer of `array` does not fit the integer type `dtype`."""
+    limits = np.iinfo(dtype)
+    if array.size == 0 or (limits.min <= array.min() and array.max() <= limits.max):
+        return None
+    return InputError(
+        f"a value is out of the range of {dtype}", hint=f"from {limits.min} to {limits.max}"
+    )
+
+
 def coerce(value: object, dtype: DType, label: str) -> NDArray[Any]:
     """`value` as a C-contiguous, aligned, native-endian array of `dtype`; copied only if needed.
 
     Arrays are accepted when the cast is safe (`np.can_cast(..., "safe")`); Python numbers and lists
-    when it keeps their kind. Raises InputError, naming `label`, for everything else.
+    when it keeps their kind and their integers fit. Raises InputError, naming `label`, for
+    everything else.
     """
     weak = not isinstance(value, np.ndarray | np.generic)
     try:
@@ -63,15 +77,15 @@ def coerce(value: object, dtype: DType, label: str) -> NDArray[Any]:
             f"{label}: an array of {array.dtype} is no tensor; expected {dtype}",
             hint="convert it to numbers first, e.g. with .astype",
         )
-    # An empty list has no kind of its own.
-    casting: Literal["same_kind", "safe"] = "same_kind" if weak else "safe"
-    if not (weak and array.size == 0) and not np.can_cast(array.dtype, dtype, casting):
+    if weak and array.size == 0:
+        pass  # an empty list has no kind of its own
+    elif weak and is_integer(array.dtype) and is_integer(dtype):
+        if error := out_of_range(array, dtype):
+            raise error.located(label, (), None)
+    elif not np.can_cast(array.dtype, dtype, "same_kind" if weak else "safe"):
         raise InputError(
             f"{label}: {array.dtype} can't become {dtype} without loss",
-            hint=f"convert it yourself: {label}.astype({dtype.name!r})",
+            hint=f"convert it yourself, with .astype({dtype.name!r})",
         )
-    if weak and array.dtype.kind in "iu" and is_integer(dtype):
-        limits = np.iinfo(dtype)
-        if array.size and not (limits.min <= array.min() and array.max() <= limits.max):
-            raise InputError(f"{label}: a value is out of the range of {dtype}")
-    return np.require(array.astype(dtype, copy=False), requirements=["C", "A"])
+    with np.errstate(over="ignore"):
+        return np.require(array.astype(dtype, copy=False), requirements=["C", "A"])

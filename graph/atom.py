@@ -95,20 +95,32 @@ def term_text(monomial: Monomial, coefficient: int, *, first: bool) -> str:
     return sign + "*".join(factors)
 
 
-def never_negative(terms: Iterable[tuple[Monomial, int]]) -> bool:
+class _Budget:
+    """How many steps a proof may still take: sizes nested deeply could take any number."""
+
+    def __init__(self) -> None:
+        self.steps = 1000
+
+    def spend(self) -> bool:
+        self.steps -= 1
+        return self.steps >= 0
+
+
+def never_negative(terms: Iterable[tuple[Monomial, int]], budget: _Budget | None = None) -> bool:
     """True when the sum is shown to be zero or more for all values of its names, which are too.
 
     Quotients and positive parts that are subtracted are held against larger ones of the same kind,
     or replaced by what bounds them, until no coefficient is negative: n - floordiv(n, 2) is at
     least n - n/2. A False may only mean that this was too coarse.
     """
+    budget = budget or _Budget()
     bound = {monomial: Fraction(coefficient) for monomial, coefficient in terms}
-    if not all(_atom_never_negative(atom) for monomial in bound for atom in monomial):
+    if not all(_atom_never_negative(atom, budget) for monomial in bound for atom in monomial):
         return False
     while negative := [monomial for monomial, coefficient in bound.items() if coefficient < 0]:
         for monomial in negative:
-            larger = _dominating(monomial, bound) or _upper_bound(monomial)
-            if larger is None:
+            larger = _dominating(monomial, bound, budget) or _upper_bound(monomial, budget)
+            if larger is None or not budget.spend():
                 return False
             coefficient = bound.pop(monomial)
             for factors, part in larger:
@@ -117,18 +129,21 @@ def never_negative(terms: Iterable[tuple[Monomial, int]]) -> bool:
 
 
 def _dominating(
-    monomial: Monomial, bound: dict[Monomial, Fraction]
+    monomial: Monomial, bound: dict[Monomial, Fraction], budget: _Budget
 ) -> list[tuple[Monomial, Fraction]] | None:
     """A term of `bound`, with as large a coefficient, that is never less than `monomial`."""
     if len(monomial) != 1:
         return None
     for other, coefficient in bound.items():
-        if len(other) == 1 and coefficient >= -bound[monomial] and _monotone(other[0], monomial[0]):
-            return [(other, Fraction(1))]
+        if len(other) == 1 and coefficient >= -bound[monomial]:
+            if not budget.spend():
+                return None
+            if _monotone(other[0], monomial[0], budget):
+                return [(other, Fraction(1))]
     return None
 
 
-def _monotone(larger: Atom, smaller: Atom) -> bool:
+def _monotone(larger: Atom, smaller: Atom, budget: _Budget) -> bool:
     """True when both are the same rising function, of one size and of one never greater."""
     if isinstance(larger, Positive) and isinstance(smaller, Positive):
         above, below = larger.value, smaller.value
@@ -141,16 +156,16 @@ def _monotone(larger: Atom, smaller: Atom) -> bool:
     difference = dict(above.terms)
     for monomial, coefficient in below.terms:
         difference[monomial] = difference.get(monomial, 0) - coefficient
-    return never_negative(difference.items())
+    return never_negative(difference.items(), budget)
 
 
-def _atom_never_negative(atom: Atom) -> bool:
+def _atom_never_negative(atom: Atom, budget: _Budget) -> bool:
     if isinstance(atom, Quotient):
-        return all(never_negative(terms_of(size)) for size in atom)
+        return budget.spend() and all(never_negative(terms_of(size), budget) for size in atom)
     return True
 
 
-def _upper_bound(monomial: Monomial) -> list[tuple[Monomial, Fraction]] | None:
+def _upper_bound(monomial: Monomial, budget: _Budget) -> list[tuple[Monomial, Fraction]] | None:
     """Terms whose sum is at least `monomial`, none of whose atoms is negative; one atom is gone."""
     for position, atom in enumerate(monomial):
         if isinstance(atom, Quotient) and isinstance(atom.denominator, int):
@@ -160,7 +175,7 @@ def _upper_bound(monomial: Monomial) -> list[tuple[Monomial, Fraction]] | None:
         else:
             continue
         kept = [(factors, coefficient) for factors, coefficient in size.terms if coefficient > 0]
-        if all(_atom_never_negative(inner) for factors, _ in kept for inner in factors):
+        if all(_atom_never_negative(inner, budget) for factors, _ in kept for inner in factors):
             others = monomial[:position] + monomial[position + 1 :]
             return [
                 (tuple(sorted(others + factors, key=atom_order)), Fraction(coefficient, divisor))

@@ -45,10 +45,10 @@ from graphwright.graph.atom import (
 from graphwright.graph.dtype import SHORT_NAMES
 from graphwright.graph.errors import AttributeValueError, ShapeError, SymbolicValueError
 
-Size: TypeAlias = "int | Dim"
 Sizes: TypeAlias = Mapping[str, int]
 
 _NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
+_MOST_TERMS = 500
 _RESERVED = {
     *SHORT_NAMES.values(),
     "floordiv",
@@ -102,6 +102,7 @@ class Dim:
     def __mul__(self, other: Size) -> Size:
         if not isinstance(other, int | Dim):
             return NotImplemented
+        _check_length(len(self.terms) * len(terms_of(other)) // 8)
         terms: dict[Monomial, int] = {}
         for left, a in self.terms:
             for right, b in terms_of(other):
@@ -172,6 +173,9 @@ class Dim:
         return self._text
 
     __repr__ = __str__
+
+
+Size: TypeAlias = int | Dim
 
 
 def dim(name: str) -> Dim:
@@ -319,7 +323,17 @@ def _size(terms: dict[Monomial, int]) -> Size:
         return 0
     if kept.keys() == {()}:
         return kept[()]
+    _check_length(len(kept))
     return Dim(tuple(sorted(kept.items(), key=term_order)))
+
+
+def _check_length(terms: int) -> None:
+    """Sums multiply quickly: better an error than a program that stands still."""
+    if terms > _MOST_TERMS:
+        raise ShapeError(
+            f"a symbolic size grows to more than {_MOST_TERMS} terms",
+            hint="give some of the dimensions numbers, or one name to a whole product",
+        )
 
 
 def _divide(numerator: Terms, denominator: Terms) -> Size | None:

@@ -78,13 +78,15 @@ def as_dtype(dtype: DTypeLike) -> DType:
         if name not in SHORT_NAMES:
             raise _unsupported(dtype)
         return np.dtype(name)
+    if dtype is None:  # which NumPy takes for float64
+        raise _unsupported(dtype)
     try:
-        native = np.dtype(dtype).newbyteorder("=")
-    except TypeError:
+        given = np.dtype(dtype)
+    except (TypeError, ValueError):
         raise _unsupported(dtype) from None
-    if native.name not in SHORT_NAMES:
-        raise _unsupported(native.name)
-    return native
+    if given.name not in SHORT_NAMES:
+        raise _unsupported(given.name)
+    return bfloat16() if given.name == "bfloat16" else np.dtype(given.name)
 
 
 def _unsupported(what: object) -> DTypeError:
@@ -110,6 +112,7 @@ def is_integer(dtype: DType) -> bool:
 
 
 def is_boolean(dtype: DType) -> bool:
+    """True for bool."""
     return dtype.kind == "b"
 
 
@@ -119,7 +122,7 @@ def promote(*operands: DType | Scalar) -> DType:
     Python scalars are weak: they take the kind of the dtypes beside them (`f32 * 0.5` is f32,
     `i32 * 0.5` is f64). Alone they mean bool, i64 and f32, our default float.
 
-    Raises DTypeError where NumPy has no common type (float16 with bfloat16).
+    Raises DTypeError where NumPy has no common type (bfloat16 with float16 or wide integers).
     """
     dtypes = [operand for operand in operands if isinstance(operand, np.dtype)]
     if not dtypes:

@@ -34,11 +34,16 @@ if TYPE_CHECKING:
     from graphwright.graph.source import Source
 
 
+_GAP = " " * 4
+
+
 class GraphwrightError(Exception):
     """The root of all errors raised on purpose.
 
-    `what` is the first line; `details` are (label, text) lines below it; `source` is the user's
-    line at which it happened; `hint` says what to do.
+    what:    the first line
+    details: (label, text) lines below it; what follows four spaces in the texts is aligned
+    source:  the user's line at which it happened
+    hint:    what to do
     """
 
     def __init__(
@@ -70,11 +75,14 @@ class GraphwrightError(Exception):
 
     def __str__(self) -> str:
         lines = [self.what]
-        rows = list(self.details)
-        if self.source:
-            rows.append(("at", self.source.describe()))
-        width = max((len(label) for label, _ in rows), default=0)
-        lines += [f"  {label:<{width}}  {text}" for label, text in rows]
+        rows = [(label, *text.partition(_GAP)) for label, text in self.details]
+        if self.source is not None and self.source.lines:
+            rows.append(("at", self.source.describe(), "", ""))
+        label_width = max((len(label) for label, *_ in rows), default=0)
+        width = max((len(text) for _, text, gap, _ in rows if gap), default=0)
+        for label, text, gap, rest in rows:
+            cell = f"{text:<{width}}" if gap else text
+            lines.append(f"  {label:<{label_width}}  {cell}{gap}{rest}")
         if self.hint:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)

@@ -39,7 +39,9 @@ def evaluate_graph(
             results = run_kernel(node, [live[tensor] for tensor in node.inputs], sizes)
             if watch is not None:
                 watch(node, results)
-            live.update(zip(node.outputs, results, strict=True))
+            for tensor, array in zip(node.outputs, results, strict=True):
+                if tensor in remaining or tensor in kept:
+                    live[tensor] = array
             for tensor in node.inputs:
                 remaining[tensor] -= 1
                 if not remaining[tensor] and tensor not in kept:

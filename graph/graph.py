@@ -12,7 +12,7 @@ from graphwright.graph.errors import GraphError
 from graphwright.graph.leaf import Parameter, ParameterLeaf
 from graphwright.graph.node import Node, derived
 from graphwright.graph.tensor import Tensor
-from graphwright.graph.text import text
+from graphwright.graph.text import tensor_names, text
 
 if TYPE_CHECKING:
     import networkx
@@ -35,9 +35,10 @@ class Graph:
         outputs: Sequence[Tensor],
         updates: Mapping[Parameter, Tensor] | None = None,
     ) -> None:
-        self.inputs = tuple(inputs)
-        self.outputs = tuple(outputs)
+        self.inputs = _tensors(inputs, "inputs")
+        self.outputs = _tensors(outputs, "outputs")
         self.updates: dict[Parameter, Tensor] = dict(updates or {})
+        _tensors(list(self.updates.values()), "values of the updates")
         self._check()
 
     @cached_property
@@ -129,24 +130,33 @@ class Graph:
     def to_networkx(self) -> networkx.MultiDiGraph:
         """The graph for analysis with networkx.
 
-        Nodes are numbered as printed and have `op`, `name`, `types`, `scope`, `source`; edges run
-        from producer to consumer and have `type` and `input` (the position at the consumer).
+        Nodes are numbered, inputs first, then as in `nodes`, and have `op`, `tensors` (as printed),
+        `types`, `scope`, `phase`, `source`. Edges run from producer to consumer and have `type`,
+        `output` (the position at the producer) and `input` (the position at the consumer).
         """
         # Loaded when used: it costs 0.4 s, and few need it.
         result: networkx.MultiDiGraph = importlib.import_module("networkx").MultiDiGraph()
         number = {node: i for i, node in enumerate([*(t.node for t in self.inputs), *self.nodes])}
+        names = tensor_names(self)
         for node, i in number.items():
             result.add_node(
                 i,
                 op=node.op.name,
-                name=node.outputs[0].name,
+                tensors=[names[tensor] for tensor in node.outputs],
                 types=[str(tensor.type) for tensor in node.outputs],
                 scope=node.scope,
+                phase=node.phase,
                 source=str(node.source),
             )
         for node, i in number.items():
             for position, tensor in enumerate(node.inputs):
-                result.add_edge(number[tensor.node], i, type=str(tensor.type), input=position)
+                result.add_edge(
+                    number[tensor.node],
+                    i,
+                    type=str(tensor.type),
+                    output=tensor.index,
+                    input=position,
+                )
         return result
 
     def __str__(self) -> str:
@@ -198,6 +208,16 @@ class Graph:
                     hint="give one of them another name",
                 )
             names[tensor.name] = tensor
+
+
+def _tensors(given: Sequence[Tensor], what: str) -> tuple[Tensor, ...]:
+    if isinstance(given, Tensor) or not isinstance(given, Iterable):
+        raise GraphError(f"the {what} of a graph are a sequence of tensors, got {given!r}")
+    tensors = tuple(given)
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise GraphError(f"the {what} of a graph must be tensors, got {tensor!r}")
+    return tensors
 
 
 def ancestors(

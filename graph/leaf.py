@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from graphwright.graph.array import FrozenArray, coerce
+from graphwright.graph.array import FrozenArray, coerce, out_of_range
 from graphwright.graph.dim import Dim, Size, dim
-from graphwright.graph.dtype import as_dtype, float32
-from graphwright.graph.errors import AttributeValueError, GraphwrightError, InputError, ShapeError
+from graphwright.graph.dtype import as_dtype, float32, is_floating, is_integer
+from graphwright.graph.errors import (
+    AttributeValueError,
+    DTypeError,
+    GraphwrightError,
+    InputError,
+    ShapeError,
+)
 from graphwright.graph.node import Node
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.source import here
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import Shape, TensorType
 
-_LABEL = re.compile(r"[A-Za-z_][\w./:-]*\Z", re.ASCII)
+_LABEL = re.compile(r"[A-Za-z_](?:[\w./-]|:(?=[\w./-]))*\Z", re.ASCII)
 _KEYWORDS = {"graph", "parameter", "return", "update", "from"}
 
 
@@ -145,35 +151,55 @@ def parameter(name: str, value: ArrayLike, dtype: DTypeLike | None = None) -> Pa
     """
     label = _checked_label(name)
     try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise InputError(f"parameter {name!r}: {error}", source=here()) from None
-    if dtype is None and not isinstance(value, np.ndarray | np.generic) and array.dtype.kind == "f":
-        dtype = float32
-    try:
-        target = as_dtype(array.dtype if dtype is None else dtype)
-        with np.errstate(over="ignore"):
-            array = np.array(array, dtype=target, order="C")
+        array = _array(value, dtype)
     except GraphwrightError as error:
         raise error.located(f"parameter {name!r}", (), here()) from None
-    made = unset_parameter(label, TensorType(target, array.shape))
+    made = unset_parameter(label, TensorType(array.dtype, array.shape))
     made.replace(array)
     return made
 
 
 def unset_parameter(name: str, type: TensorType) -> Parameter:
     """A parameter that has no value yet, as the parser makes them."""
-    node = Node(ParameterLeaf(_checked_label(name), type), (), (type,), Parameter)
+    label = _checked_label(name)
+    if type.symbolic:
+        raise ShapeError(f"parameter {label!r} has a symbolic size: {type}", source=here())
+    node = Node(ParameterLeaf(label, type), (), (type,), Parameter)
     return cast(Parameter, node.outputs[0])
 
 
 def constant(value: object, dtype: DTypeLike | None = None) -> Tensor:
-    """The array `value` as a tensor. Raises DTypeError for object arrays and the like."""
-    array = np.asarray(value)
-    if dtype is None and not isinstance(value, np.ndarray | np.generic) and array.dtype.kind == "f":
-        dtype = float32
-    frozen = FrozenArray(array if dtype is None else array.astype(as_dtype(dtype)))
-    return Constant(frozen)()
+    """The array `value` as a tensor; Python floats and lists of them become float32.
+
+    Raises DTypeError for object arrays and the like, InputError for what is no array.
+    """
+    try:
+        array = _array(value, dtype)
+    except GraphwrightError as error:
+        raise error.located("constant", (), here()) from None
+    return Constant(FrozenArray(array))()
+
+
+def _array(value: object, dtype: DTypeLike | None) -> NDArray[Any]:
+    """A dense copy of `value`, in `dtype` when that is given."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise InputError("the rows differ in length", hint="pad them, or keep them apart") from None
+    if array.dtype.kind == "O":
+        raise DTypeError(
+            f"{type(value).__name__} is no array of numbers that an element type can hold",
+            hint="convert it with .astype to a numeric type, or make its rows equally long",
+        )
+    given = as_dtype(array.dtype)
+    if dtype is not None:
+        given = as_dtype(dtype)
+    elif is_floating(given) and not isinstance(value, np.ndarray | np.generic):
+        given = float32
+    if is_integer(given) and is_integer(array.dtype) and (error := out_of_range(array, given)):
+        raise error
+    with np.errstate(over="ignore"):
+        return np.array(array, dtype=given, order="C")
 
 
 def _checked_label(name: object) -> str:
@@ -181,14 +207,14 @@ def _checked_label(name: object) -> str:
         raise AttributeValueError(
             f"{name!r} can't name an input or a parameter",
             source=here(),
-            hint="start with a letter or _, then letters, digits and _ . / : -",
+            hint="start with a letter or _, then letters, digits and _ . / - (and : between them)",
         )
     return name
 
 
 def _type(label: str, shape: Sequence[Size | str], dtype: DTypeLike) -> TensorType:
     try:
-        if isinstance(shape, str | int | Dim):
+        if isinstance(shape, str) or not isinstance(shape, Iterable):
             raise ShapeError(
                 f"the shape is a tuple of sizes, got {shape!r}", hint=f"write ({shape!r},)"
             )

@@ -67,6 +67,9 @@ class Node:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"nodes are frozen: {name} can't be set")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"nodes are frozen: {name} can't be deleted")
+
     @property
     def scope(self) -> str:
         return self.origin.scope

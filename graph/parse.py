@@ -11,33 +11,39 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from graphwright.graph.array import FrozenArray
+from graphwright.graph.atom import terms_of
+from graphwright.graph.attribute import check_arguments
 from graphwright.graph.dim import Size, dim, floordiv, maximum
-from graphwright.graph.dtype import SHORT_NAMES, as_dtype
-from graphwright.graph.errors import GraphwrightError, ParseError
+from graphwright.graph.dtype import (
+    SHORT_NAMES,
+    DType,
+    as_dtype,
+    float64,
+    is_boolean,
+    is_floating,
+    is_integer,
+    short_name,
+)
+from graphwright.graph.errors import ParseError
 from graphwright.graph.graph import Graph
-from graphwright.graph.leaf import Input, Parameter, unset_parameter
-from graphwright.graph.node import Node, Origin, derived
+from graphwright.graph.leaf import Parameter, input, unset_parameter
+from graphwright.graph.node import Origin, derived
 from graphwright.graph.operator import operators
 from graphwright.graph.tensor import Tensor
+from graphwright.graph.tokens import Tokens
 from graphwright.graph.types import TensorType
 
-_TOKEN = re.compile(
-    r"""(?P<space>(?:\s|\#[^\n]*)+)
-      | (?P<string>"(?:[^"\\\n]|\\.)*")
-      | (?P<number>\d+(?:\.\d+)?(?:e[+-]?\d+)?)
-      | (?P<value>%\d+)
-      | (?P<name>[A-Za-z_](?:[\w./-]|:(?=[\w./-]))*)
-      | (?P<mark>[(){}\[\],:=*+-])""",
-    re.VERBOSE | re.ASCII,
-)
+_REAL = re.compile(r"-?\s*(\d+\.\d+(e[+-]?\d+)?|\d+e[+-]?\d+|inf\b|nan\b)", re.ASCII)
 _SHORT = set(SHORT_NAMES.values())
-_DEEPEST = 40
+_HIGHEST_RANK = 64  # NumPy's
 _INTEGER_DIGITS = 20
+_LARGEST_SIZE = 2**63 - 1
+_LONGEST_SIZE = 1000  # characters
 
 
 def parse(text: str, parameters: Iterable[Parameter] = ()) -> Graph:
@@ -47,6 +53,8 @@ def parse(text: str, parameters: Iterable[Parameter] = ()) -> Graph:
     Raises ParseError for text that is cut off, malformed, of wrong types, or that names an
     operator nobody registered.
     """
+    if not isinstance(text, str):
+        raise ParseError(f"a graph is parsed from text, got {type(text).__name__}")
     parser = _Parser(text, {str(parameter.name): parameter for parameter in parameters})
     with derived(Origin()):
         graph = parser.graph()
@@ -54,78 +62,12 @@ def parse(text: str, parameters: Iterable[Parameter] = ()) -> Graph:
     return graph
 
 
-class _Parser:
+class _Parser(Tokens):
     """Recursive descent over the tokens of one text."""
 
     def __init__(self, text: str, parameters: dict[str, Parameter]) -> None:
-        self.text = text
         self.parameters = parameters
-        self.position = 0
-        self.depth = 0
-        self.kind = self.token = ""
-        self.start = 0
-        self.advance()
-
-    # Tokens.
-
-    def advance(self) -> str:
-        """Step to the next token; the one stepped over."""
-        stepped_over = self.token
-        while True:
-            self.start = self.position
-            if self.position == len(self.text):
-                self.kind, self.token = "end", ""
-                return stepped_over
-            match = _TOKEN.match(self.text, self.position)
-            if match is None:
-                if self.text[self.position] == "…":
-                    self.fail("a constant was left out when this text was printed (elide=True)")
-                self.fail(f"unexpected character {self.text[self.position]!r}")
-            self.position = match.end()
-            if match.lastgroup != "space":
-                self.kind, self.token = str(match.lastgroup), match.group()
-                return stepped_over
-
-    def at(self, *tokens: str) -> bool:
-        return self.kind in ("mark", "name") and self.token in tokens
-
-    def skip(self, token: str) -> bool:
-        if self.at(token):
-            self.advance()
-            return True
-        return False
-
-    def expect(self, token: str) -> None:
-        if not self.skip(token):
-            self.fail(f"expected {token!r}, found {self.found()}")
-
-    def expect_kind(self, kind: str, what: str) -> str:
-        if self.kind != kind:
-            self.fail(f"expected {what}, found {self.found()}")
-        return self.advance()
-
-    def expect_end(self) -> None:
-        if self.kind != "end":
-            self.fail(f"expected the end of the text, found {self.found()}")
-
-    def found(self) -> str:
-        return repr(self.token) if self.kind != "end" else "the end of the text"
-
-    def fail(self, what: str, start: int | None = None, hint: str | None = None) -> NoReturn:
-        start = self.start if start is None else start
-        line = self.text.count("\n", 0, start) + 1
-        column = start - (self.text.rfind("\n", 0, start) + 1) + 1
-        shown = self.text.splitlines()[line - 1].strip() if self.text else ""
-        raise ParseError(
-            f"line {line}, column {column}: {what}",
-            details=[("line", shown)] if shown else (),
-            hint=hint,
-        ) from None
-
-    def nest(self) -> None:
-        self.depth += 1
-        if self.depth > _DEEPEST:
-            self.fail(f"nested more than {_DEEPEST} deep")
+        super().__init__(text)
 
     # Graphs.
 
@@ -139,9 +81,10 @@ class _Parser:
         while not self.skip(")"):
             at = self.start
             label = self.expect_kind("name", "the name of an input")
-            self.expect(":")
+            self.expect(":", hint="a space follows the name: names may hold : - . and /")
             kind = self.type()
-            inputs.append(Node(Input(label, kind), (), (kind,)).outputs[0])
+            with self.refusing(at):
+                inputs.append(input(label, kind.shape, kind.dtype))
             self.define(names, label, inputs[-1], at)
             if not self.at(")"):
                 self.expect(",")
@@ -151,7 +94,8 @@ class _Parser:
         while self.kind == "value":
             self.node(names)
         self.expect("return")
-        outputs = self.references(names) if self.kind in ("value", "name") else []
+        some = self.kind in ("value", "name") and not self.at("update")
+        outputs = self.references(names) if some else []
         updates: dict[Parameter, Tensor] = {}
         while self.skip("update"):
             at = self.start
@@ -162,10 +106,8 @@ class _Parser:
             updates[parameter] = self.reference(names)
         self.expect("}")
         self.depth -= 1
-        try:
+        with self.refusing(start):
             return Graph(inputs, outputs, updates)
-        except GraphwrightError as error:
-            self.fail(error.what, start)
 
     def define(self, names: dict[str, Tensor], name: str, tensor: Tensor, at: int) -> None:
         if name in names:
@@ -178,14 +120,12 @@ class _Parser:
         self.expect(":")
         kind = self.type()
         known = self.parameters.get(label)
-        if known is not None and known.type != kind:
-            self.fail(f"parameter {label} is {kind} here, but {known.type} was given", at)
-        try:
-            self.define(names, label, known or unset_parameter(label, kind), at)
-        except ParseError:
-            raise
-        except GraphwrightError as error:
-            self.fail(error.what, at)
+        if known is None:
+            with self.refusing(at):
+                known = self.parameters[label] = unset_parameter(label, kind)
+        if known.type != kind:
+            self.fail(f"parameter {label} is {kind} here, and {known.type} elsewhere", at)
+        self.define(names, label, known, at)
 
     def node(self, names: dict[str, Tensor]) -> None:
         defined: list[tuple[str, TensorType, int]] = []
@@ -206,22 +146,17 @@ class _Parser:
                 at,
                 hint="register custom operators (gw.ops.register) before parsing",
             )
+        if operator.leaf:
+            self.fail(f"{op_name} is no operation: it is declared above", at)
         inputs, attributes = self.arguments(names)
-        missing = set(operator.attribute_names) - attributes.keys()
-        surplus = attributes.keys() - set(operator.attribute_names)
-        if operator.leaf or missing or surplus:
-            takes = ", ".join(operator.attribute_names) or "none"
-            self.fail(f"{op_name} takes the attributes: {takes}", at)
-        count = len(operator.input_names(len(inputs)))
-        try:
+        with self.refusing(at):
+            check_arguments(operator, len(inputs), attributes)
             outputs = operator(**attributes).apply(*inputs)
-        except GraphwrightError as error:
-            self.fail(error.what, at)
-        except (TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError) as error:
-            self.fail(f"{op_name} does not take these {count} inputs and attributes: {error}", at)
-        if [str(kind) for _, kind, _ in defined] != [str(tensor.type) for tensor in outputs]:
-            types = ", ".join(str(tensor.type) for tensor in outputs)
-            self.fail(f"{op_name} gives {types} here", defined[0][2])
+            types = [tensor.type for tensor in outputs]
+            wrong = [kind for _, kind, _ in defined] != types
+            gives = f"{op_name} gives {', '.join(map(str, types))} here"
+        if wrong:
+            self.fail(gives, defined[0][2])
         for (name, _, start), tensor in zip(defined, outputs, strict=True):
             self.define(names, name, tensor, start)
 
@@ -230,15 +165,13 @@ class _Parser:
         attributes: dict[str, Any] = {}
         self.expect("(")
         while not self.skip(")"):
-            start, position, kind, token = self.start, self.position, self.kind, self.token
-            name = self.token
-            self.advance()
-            if kind == "name" and self.skip("="):
+            if self.kind == "name" and self.followed_by("="):
+                at, name = self.start, self.advance()
+                self.expect("=")
                 if name in attributes:
-                    self.fail(f"{name} is given twice", start)
+                    self.fail(f"{name} is given twice", at)
                 attributes[name] = self.value()
             else:
-                self.start, self.position, self.kind, self.token = start, position, kind, token
                 inputs.append(self.reference(names))
             if not self.at(")"):
                 self.expect(",")
@@ -260,9 +193,7 @@ class _Parser:
     # Types, sizes and attribute values.
 
     def type(self) -> TensorType:
-        if self.token not in _SHORT:
-            self.fail(f"expected a type such as f32[2,3], found {self.found()}")
-        dtype = as_dtype(self.advance())
+        dtype = self.dtype()
         shape: list[Size] = []
         self.expect("[")
         while not self.skip("]"):
@@ -271,23 +202,40 @@ class _Parser:
             if isinstance(size, int) and size < 0:
                 self.fail("a size can't be negative", at)
             shape.append(size)
+            if len(shape) > _HIGHEST_RANK:
+                self.fail(f"a rank of more than {_HIGHEST_RANK}", at)
             if not self.at("]"):
                 self.expect(",")
         return TensorType(dtype, tuple(shape))
 
+    def dtype(self) -> DType:
+        if self.token not in _SHORT:
+            self.fail(f"expected a type such as f32[2,3], found {self.found()}")
+        with self.refusing(self.start):
+            return as_dtype(self.advance())
+
     def size(self) -> Size:
         """sum := ['-'] term (('+' | '-') term)*;  term := factor ('*' factor)*"""
         self.nest()
-        total = -self.term() if self.skip("-") else self.term()
-        while self.at("+", "-"):
-            total = total + self.term() if self.advance() == "+" else total - self.term()
+        at = self.start
+        with self.refusing(at):
+            total = -self.term() if self.skip("-") else self.term()
+            while self.at("+", "-"):
+                total = total + self.term() if self.advance() == "+" else total - self.term()
+                if self.position - at > _LONGEST_SIZE:
+                    self.fail(f"a size of more than {_LONGEST_SIZE} characters", at)
+        if any(abs(coefficient) > _LARGEST_SIZE for _, coefficient in terms_of(total)):
+            self.fail(f"a size holds a number of more than {_LARGEST_SIZE}", at)
         self.depth -= 1
         return total
 
     def term(self) -> Size:
+        at = self.start
         result = self.factor()
         while self.skip("*"):
             result = result * self.factor()
+            if self.position - at > _LONGEST_SIZE:
+                self.fail(f"a size of more than {_LONGEST_SIZE} characters", at)
         return result
 
     def factor(self) -> Size:
@@ -304,10 +252,8 @@ class _Parser:
             if name == "floordiv" and right == 0:
                 self.fail("division by 0", at)
             return floordiv(left, right) if name == "floordiv" else maximum(left, right)
-        try:
+        with self.refusing(at):
             return dim(name)
-        except GraphwrightError as error:
-            self.fail(error.what, at)
 
     def integer(self) -> int:
         at = self.start
@@ -332,8 +278,7 @@ class _Parser:
                 return meaning
         if self.kind == "name" and self.token in _SHORT:
             return self.typed()
-        number = re.compile(r"-?\s*(\d+\.\d+(e[+-]?\d+)?|\d+e[+-]?\d+|inf\b|nan\b)", re.ASCII)
-        if number.match(self.text, self.start):
+        if _REAL.match(self.text, self.start):
             return self.real()
         return self.size()
 
@@ -352,16 +297,17 @@ class _Parser:
         sign = -1.0 if self.skip("-") else 1.0
         if self.at("inf", "nan"):
             return math.copysign(float(self.advance()), sign)
-        return sign * float(self.expect_kind("number", "a number"))
+        at = self.start
+        number = float(self.expect_kind("number", "a number"))
+        if math.isinf(number):
+            self.fail("a number out of the range of f64", at)
+        return sign * number
 
     def typed(self) -> Any:
         """A dtype `f32`, a type `f32[2]`, or an array `f32[2]{1.0, 2.0}` or `f32[2]"base64"`."""
         at = self.start
-        saved = self.start, self.position, self.kind, self.token
-        self.advance()
-        if not self.at("["):
-            return as_dtype(saved[3])
-        self.start, self.position, self.kind, self.token = saved
+        if not self.followed_by("["):
+            return self.dtype()
         kind = self.type()
         if not self.at("{") and self.kind != "string":
             return kind
@@ -381,17 +327,21 @@ class _Parser:
         if len(items) != kind.size:
             self.fail(f"{kind} has {kind.size} elements, found {len(items)}", at)
         try:
-            values = np.array(items, dtype=np.float64 if kind.dtype.kind in "fV" else kind.dtype)
-        except (OverflowError, ValueError):
-            self.fail(f"an element is out of the range of {kind}", at)
-        return FrozenArray(values.astype(kind.dtype).reshape(kind.shape))
+            given = np.array(items, dtype=float64 if is_floating(kind.dtype) else kind.dtype)
+        except OverflowError:
+            self.fail(f"an element is out of the range of {short_name(kind.dtype)}", at)
+        with np.errstate(over="ignore"):
+            values = given.astype(kind.dtype)
+        if is_floating(kind.dtype) and (np.isinf(values) & ~np.isinf(given)).any():
+            self.fail(f"an element is out of the range of {short_name(kind.dtype)}", at)
+        return FrozenArray(values.reshape(kind.shape))
 
     def element(self, kind: TensorType) -> bool | int | float:
-        if kind.dtype.kind == "b":
+        if is_boolean(kind.dtype):
             if not self.at("True", "False"):
                 self.fail(f"expected True or False, found {self.found()}")
             return self.advance() == "True"
-        if kind.dtype.kind in "iu":
+        if is_integer(kind.dtype):
             return -self.integer() if self.skip("-") else self.integer()
         return self.real()
 

@@ -193,6 +193,14 @@ class Tensor:
         """Basic indexing: integers, slices with steps, `None`, `...`; and one integer tensor."""
         return _op("index", self, key)
 
+    def __setitem__(self, key: object, value: object) -> NoReturn:
+        raise SymbolicValueError(
+            "a tensor can't be written to: graphs have no memory of their own",
+            details=[("tensor", self.describe())],
+            source=here(),
+            hint="make a new tensor, with gw.ops.where, gw.ops.concatenate or gw.ops.scatter_add",
+        )
+
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("a tensor of rank 0 has no length")
@@ -215,8 +223,10 @@ class Tensor:
         """The last two axes exchanged."""
         return _op("matrix_transpose", self)
 
-    def transpose(self, *axes: int) -> Tensor:
-        return _op("transpose", self, axes or None)
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order, given one by one or as one tuple; reversed when none is."""
+        single = len(axes) == 1 and not isinstance(axes[0], int)
+        return _op("transpose", self, (axes[0] if single else axes) or None)
 
     def reshape(self, *shape: Any) -> Tensor:
         single = len(shape) == 1 and isinstance(shape[0], tuple | list)

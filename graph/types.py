@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from graphwright.graph.dim import Dim, Size, Sizes, evaluate, product
+from graphwright.graph.dim import Dim, Size, Sizes, evaluate, names_of, product
 from graphwright.graph.dtype import DType, short_name
+from graphwright.graph.errors import ShapeError
 
 Shape: TypeAlias = tuple[Size, ...]
 
@@ -38,6 +39,11 @@ class TensorType:
         """True when every size is a number."""
         return not any(isinstance(size, Dim) for size in self.shape)
 
+    @property
+    def symbolic(self) -> bool:
+        """True when a size is not a number."""
+        return not self.static
+
     def with_shape(self, shape: Shape) -> TensorType:
         return TensorType(self.dtype, shape)
 
@@ -45,8 +51,18 @@ class TensorType:
         return TensorType(dtype, self.shape)
 
     def bind(self, sizes: Sizes) -> TensorType:
-        """The same type with the named dimensions replaced by numbers."""
-        return self if self.static else self.with_shape(evaluate(self.shape, sizes))
+        """The same type with the named dimensions replaced by numbers.
+
+        Raises ShapeError when a name is missing, or when a size would be less than 0.
+        """
+        if self.static:
+            return self
+        shape = evaluate(self.shape, sizes)
+        for size, number in zip(self.shape, shape, strict=True):
+            if number < 0:
+                names = ", ".join(f"{name} = {sizes[name]}" for name in sorted(names_of([size])))
+                raise ShapeError(f"{self}: the size {size} is {number} where {names}")
+        return self.with_shape(shape)
 
     def __str__(self) -> str:
         return f"{short_name(self.dtype)}[{','.join(map(str, self.shape))}]"
