@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from graphwright.graph.dtype import float64, is_floating
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
-from graphwright.ops.case import Case, Reject, Within, bool_, f32, f64, i32, u8
+from graphwright.ops.case import Case, Reject, Within, f32, f64, i32, u8
 from graphwright.ops.comparison import equal
-from graphwright.ops.convert import as_tensor, cast, common_dtype
-from graphwright.ops.elementwise import Binary, Unary
+from graphwright.ops.convert import as_tensor, common_dtype
+from graphwright.ops.elementwise import Binary, Real, Unary
 from graphwright.ops.exponential import log
 from graphwright.ops.selection import where
 
@@ -26,6 +26,7 @@ class Add(Binary):
     """
 
     name = "add"
+    identity_element = 0
     commutative = True
     ufunc = np.add
 
@@ -38,12 +39,6 @@ class Add(Binary):
         Case(i32[3], i32[()]),
         Case([0.1, np.inf, -0.0], [0.2, -np.inf, 0.0]),
     )
-    rejects = (
-        Reject(f32[2, 3], f32[2], message="shapes [2,3] and [2] differ: 3 != 2 on axis -1"),
-        Reject(f32[2], f64[2], message="dtypes differ: f32 and f64"),
-        Reject(bool_[2], bool_[2], message="needs a number input, got bool[2]"),
-        Reject(f32["n"], f32["m"], message="shapes [n] and [m] differ: n != m on axis -1"),
-    )
 
 
 @register
@@ -54,13 +49,13 @@ class Subtract(Binary):
     """
 
     name = "subtract"
+    identity_element = 0
     ufunc = np.subtract
 
     def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         return g, -g
 
     cases = Case(f32["n", 4], f32["n", 1]), Case(u8[3], u8[3]), Case([1.0, np.inf], [0.5, np.inf])
-    rejects = (Reject(f32[2], f32[3], message="shapes [2] and [3] differ"),)
 
 
 @register
@@ -71,6 +66,8 @@ class Multiply(Binary):
     """
 
     name = "multiply"
+    identity_element = 1
+    absorbing_element = 0
     commutative = True
     ufunc = np.multiply
 
@@ -78,7 +75,6 @@ class Multiply(Binary):
         return g * y, g * x
 
     cases = Case(f32["n", 4], f32[4]), Case(i32[2, 2], i32[2, 2]), Case([0.0, 2.0], [np.inf, 1e308])
-    rejects = (Reject(f32[2], f32[3], message="shapes [2] and [3] differ"),)
 
 
 @register
@@ -89,6 +85,7 @@ class Divide(Binary):
     """
 
     name = "divide"
+    identity_element = 1
     takes = "floating"
     ufunc = np.divide
 
@@ -104,7 +101,10 @@ class Divide(Binary):
         Case(f32["n", 3], Within(f32[3], 0.5, 2)),
         Case([1.0, -1.0, 0.0, 5.0], [0.0, 0.0, 0.0, np.inf], smooth=False),
     )
-    rejects = (Reject(i32[2], i32[2], message="needs a floating input, got i32[2]"),)
+    rejects = (
+        *Binary.misfits,
+        Reject(i32[2], i32[2], message="needs a floating input, got i32[2]"),
+    )
 
 
 @register
@@ -123,7 +123,6 @@ class FloorDivide(Binary):
         Case([7, -7, 7, -7], [2, 2, -2, -2]),
         Case([7.0, -7.0], [2.0, 2.0]),
     )
-    rejects = (Reject(bool_[2], bool_[2], message="needs a number input, got bool[2]"),)
 
 
 @register
@@ -144,44 +143,45 @@ class Remainder(Binary):
         Case([7, -7, 7, -7], [3, 3, -3, -3]),
         Case([5.5, -5.5], [2.0, 2.0]),
     )
-    rejects = (Reject(bool_[2], bool_[2], message="needs a number input, got bool[2]"),)
 
 
 @register
 class Power(Binary):
     """x to the power y; nan where x < 0 and y is no whole number.
 
-    d/dx = y xʸ⁻¹, d/dy = xʸ log x (0 where x ≤ 0, so that whole powers of any x differentiate)
+    d/dx = y xʸ⁻¹ (0 for 0⁰), d/dy = xʸ log x (0 where x ≤ 0, where it has no real value)
     """
 
     name = "power"
+    identity_element = 1
     ufunc = np.power
 
     def kernel(self, x: NDArray[Any], y: NDArray[Any]) -> Any:
-        if y.dtype.kind == "i" and (y < 0).any():
-            # NumPy refuses negative whole powers of whole numbers; they round to 0, but for ±1.
-            y, negative = np.abs(y), y < 0
-            powers = np.power(x, y)
-            return np.where(negative & (np.abs(x) != 1), 0, powers).astype(x.dtype)
-        return np.power(x, y)
+        if y.dtype.kind != "i":
+            return np.power(x, y)
+        # NumPy refuses negative whole powers of whole numbers; they round to 0, but for ±1.
+        inverse = np.where(x == -1, 1 - 2 * (y % 2), x == 1)
+        return np.where(y < 0, inverse, np.power(x, np.maximum(y, 0))).astype(x.dtype)
 
     def kernel_into(self, out: NDArray[Any], x: NDArray[Any], y: NDArray[Any]) -> None:
-        if y.dtype.kind == "i":
-            np.copyto(out, self.kernel(x, y))
-        else:
+        if y.dtype.kind != "i":
             np.power(x, y, out=out)
+        else:
+            np.copyto(out, self.kernel(x, y))
 
     def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-        safe = where(x > 0, x, 1.0)
-        return g * y * power(x, y - 1), g * where(x > 0, out * log(safe), 0.0)
+        base = where(equal(x, 0) & equal(y, 0), 1, x)
+        positive = where(x > 0, x, 1)
+        return g * y * power(base, y - 1), g * where(x > 0, out * log(positive), 0)
 
     cases = (
         Case(Within(f32["n", 3], 0.2, 2), f32[3]),
-        Case([-2.0, -0.5, 3.0], [3.0, 2.0, 0.0]),
+        Case([-2.0, -0.5, 3.0], [3.0, 2.0, 0.0], smooth=(0,)),
         Case([2, -3, 1, -1], [5, 3, -2, -3]),
+        Case([-2.0, 0.0, 3.0], [2.0, 1.0, 0.0], smooth=(0,)),
         Case([0.0, 2.0, -8.0], [0.0, -np.inf, 1 / 3], smooth=False),
+        Case(Within(u8[4], 0, 3), u8[4]),
     )
-    rejects = (Reject(bool_[2], bool_[2], message="needs a number input, got bool[2]"),)
 
 
 @register
@@ -192,13 +192,13 @@ class Negative(Unary):
     """
 
     name = "negative"
+    involution = True
     ufunc = np.negative
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return -g
 
     cases = Case(f32["n", 4]), Case(i32[3]), Case([0.0, -np.inf])
-    rejects = (Reject(bool_[2], message="needs a number input, got bool[2]"),)
 
 
 @register
@@ -209,6 +209,7 @@ class Abs(Unary):
     """
 
     name = "abs"
+    idempotent = True
     ufunc = np.abs
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
@@ -219,7 +220,6 @@ class Abs(Unary):
         Case(i32[3]),
         Case([0.0, -0.0, -np.inf], smooth=False),
     )
-    rejects = (Reject(bool_[2], message="needs a number input, got bool[2]"),)
 
 
 @register
@@ -227,11 +227,11 @@ class Sign(Unary):
     """-1, 0 or 1 with the sign of x; nan for nan. Its derivative is 0 wherever it exists."""
 
     name = "sign"
+    idempotent = True
     ufunc = np.sign
     differentiable = False
 
     cases = Case(f32["n", 4]), Case(i32[3]), Case([0.0, -3.0, np.inf, np.nan])
-    rejects = (Reject(bool_[2], message="needs a number input, got bool[2]"),)
 
 
 @register
@@ -248,77 +248,22 @@ class Square(Unary):
         return g * (2 * x)
 
     cases = Case(f32["n", 4]), Case(i32[3]), Case([1e200, -np.inf], smooth=False)
-    rejects = (Reject(bool_[2], message="needs a number input, got bool[2]"),)
 
 
 @register
-class Reciprocal(Unary):
+class Reciprocal(Real):
     """1 / x.
 
     d/dx = -1/x²
     """
 
     name = "reciprocal"
-    takes = "floating"
     ufunc = np.reciprocal
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return -g * square(out)
 
     cases = Case(Within(f32["n", 4], 0.3, 2)), Case([0.0, -0.0, np.inf], smooth=False)
-    rejects = (Reject(i32[2], message="needs a floating input, got i32[2]"),)
-
-
-class _Extremum(Binary):
-    """Maximum and minimum: the gradient goes to the input chosen, half to each where they tie."""
-
-    def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-        return g * self._share(x, y, out), g * self._share(y, x, out)
-
-    def _share(self, mine: Tensor, other: Tensor, out: Tensor) -> Tensor:
-        """1 where mine was chosen alone, ½ where both were, else 0."""
-        chosen = cast(equal(mine, out), out.dtype)
-        return chosen - 0.5 * cast(equal(mine, other), out.dtype)
-
-
-@register
-class Maximum(_Extremum):
-    """The larger of x and y; nan if either is.
-
-    d/dx = 1 where x > y, ½ where x = y, else 0
-    """
-
-    name = "maximum"
-    commutative = True
-    ufunc = np.maximum
-
-    cases = (
-        Case(f32["n", 4], f32[4], smooth=False),
-        Case([1.0, 2.0, np.nan], [1.5, 0.5, 1.0], smooth=False),
-        Case([1.0, 2.0], [1.5, 0.5]),
-        Case(i32[3], i32[3]),
-    )
-    rejects = (Reject(bool_[2], bool_[2], message="needs a number input, got bool[2]"),)
-
-
-@register
-class Minimum(_Extremum):
-    """The smaller of x and y; nan if either is.
-
-    d/dx = 1 where x < y, ½ where x = y, else 0
-    """
-
-    name = "minimum"
-    commutative = True
-    ufunc = np.minimum
-
-    cases = (
-        Case(f32["n", 4], f32[4], smooth=False),
-        Case([1.0, 2.0, np.nan], [1.5, 0.5, 1.0], smooth=False),
-        Case([1.0, 2.0], [1.5, 0.5]),
-        Case(i32[3], i32[3]),
-    )
-    rejects = (Reject(bool_[2], bool_[2], message="needs a number input, got bool[2]"),)
 
 
 add = Add()
@@ -333,5 +278,3 @@ abs = Abs()
 sign = Sign()
 square = Square()
 reciprocal = Reciprocal()
-maximum = Maximum()
-minimum = Minimum()

@@ -27,7 +27,7 @@ class Composite(Operator):
 
     composite = True
 
-    def infer(self, *types: TensorType, **_: Any) -> TensorType | tuple[TensorType, ...]:
+    def infer(self, *types: Any, **_: Any) -> TensorType | tuple[TensorType, ...]:
         try:
             outputs = decomposition(self, types).outputs
         except GraphwrightError as error:
@@ -42,7 +42,7 @@ class Composite(Operator):
         results = evaluate_graph(graph, dict(zip(graph.inputs, arrays, strict=True)), {})
         return results if len(results) > 1 else results[0]
 
-    def flops(self, *types: TensorType, **_: Any) -> Size:
+    def flops(self, *types: Any, **_: Any) -> Size:
         total: Size = 0
         for node in decomposition(self, types).operations:
             total = total + node.op.flops(*(tensor.type for tensor in node.inputs))
@@ -51,12 +51,13 @@ class Composite(Operator):
 
 def decomposition(op: Operator, types: tuple[TensorType, ...]) -> Graph:
     """What the composite `op` does to inputs of these types, as a graph."""
-    return _decomposition(type(op), op, types)
+    # The class is part of the key: a composite defined again under its old name is another one.
+    definition: Any = type(op)
+    return _decomposition(definition, op, types)
 
 
 @lru_cache(maxsize=1024)
-def _decomposition(cls: type[Operator], op: Operator, types: tuple[TensorType, ...]) -> Graph:
-    # The class is part of the key: a composite defined again under its old name is another one.
+def _decomposition(definition: Any, op: Operator, types: tuple[TensorType, ...]) -> Graph:
     with derived(Origin()):
         inputs = [input(f"input_{i}", kind.shape, kind.dtype) for i, kind in enumerate(types)]
         answer = op.decompose(*inputs)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphwright.graph.dtype import DType, is_boolean, is_floating, is_integer, short_name
+from graphwright.graph.dtype import (
+    DType,
+    float32,
+    is_boolean,
+    is_floating,
+    is_integer,
+    short_name,
+)
 from graphwright.graph.errors import DTypeError
 from graphwright.graph.operator import Operator
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
+from graphwright.ops.case import Reject, bool_, f32, f64, i32
 from graphwright.ops.convert import promoted
 from graphwright.ops.shapes import broadcast
 
@@ -23,6 +33,12 @@ _ACCEPTS = {
     "floating": is_floating,
     "integer": is_integer,
     "boolean": is_boolean,
+}
+_HINTS = {
+    "number": "convert it, e.g. with .astype(gw.float32), or choose with gw.ops.where",
+    "floating": "convert it, e.g. with .astype(gw.float32)",
+    "integer": "convert it, e.g. with .astype(gw.int64)",
+    "boolean": "compare it with something, e.g. x != 0",
 }
 
 
@@ -54,7 +70,7 @@ class Elementwise(Operator):
             article = "an" if self.takes == "integer" else "a"
             raise DTypeError(
                 f"needs {article} {self.takes} input, got {types[0]}",
-                hint="convert it with .astype",
+                hint=_HINTS[self.takes],
             )
         return TensorType(self.gives or dtype, broadcast(*(kind.shape for kind in types)))
 
@@ -77,6 +93,21 @@ class Unary(Elementwise):
     def infer(self, x: TensorType) -> TensorType:
         return self.typed(x)
 
+    rejects: ClassVar[tuple[Reject, ...]] = (
+        Reject(bool_[2], message="needs a number input, got bool[2]"),
+    )
+
+
+class Real(Unary):
+    """A real function of one floating input."""
+
+    takes = "floating"
+
+    rejects: ClassVar[tuple[Reject, ...]] = (
+        Reject(i32[3], message="needs a floating input, got i32[3]"),
+        Reject(bool_["n"], message="needs a floating input, got bool[n]"),
+    )
+
 
 class Binary(Elementwise):
     """An elementwise operator of two inputs."""
@@ -86,3 +117,26 @@ class Binary(Elementwise):
 
     def infer(self, x: TensorType, y: TensorType) -> TensorType:
         return self.typed(x, y)
+
+    misfits: ClassVar[tuple[Reject, ...]] = (
+        Reject(f32[2], f64[2], message="dtypes differ: f32 and f64"),
+        Reject(f32[2, 3], f32[2], message="shapes [2,3] and [2] differ: 3 != 2 on axis -1"),
+        Reject(f32["n"], f32["m"], message="shapes [n] and [m] differ: n != m on axis -1"),
+    )
+    rejects: ClassVar[tuple[Reject, ...]] = (
+        *misfits,
+        Reject(bool_[2], bool_[2], message="needs a number input, got bool[2]"),
+    )
+
+
+def in_single_precision(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator of kernels: 16-bit floats are computed in float32 and rounded once, at the end."""
+
+    @wraps(kernel)
+    def rounded_once(self: Operator, *arrays: NDArray[Any]) -> Any:
+        dtype = arrays[0].dtype
+        if dtype.itemsize > 2:
+            return kernel(self, *arrays)
+        return kernel(self, *(array.astype(float32) for array in arrays)).astype(dtype)
+
+    return rounded_once

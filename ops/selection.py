@@ -1,4 +1,4 @@
-"""Choosing between values: where and clip."""
+"""Choosing between values, and what passes a value on but no gradient."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graphwright.graph.dim import Size
 from graphwright.graph.dtype import boolean, short_name
 from graphwright.graph.errors import DTypeError
 from graphwright.graph.operator import register
@@ -14,7 +15,7 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32
 from graphwright.ops.convert import as_tensor, promoted
-from graphwright.ops.elementwise import Elementwise
+from graphwright.ops.elementwise import Elementwise, Unary
 from graphwright.ops.shapes import broadcast
 
 
@@ -22,7 +23,9 @@ from graphwright.ops.shapes import broadcast
 class Where(Elementwise):
     """x where the condition holds, else y; all three broadcast.
 
-    d/dx = 1 where the condition holds, else 0; d/dy the other way round
+    d/dx = 1 where the condition holds, else 0; d/dy the other way round. A branch that is not
+    taken gets the gradient 0; should its own derivative be infinite there, 0 · inf is nan. Give it
+    harmless values: not where(x > 0, log(x), 0), but where(x > 0, log(where(x > 0, x, 1)), 0).
     """
 
     name = "where"
@@ -71,4 +74,25 @@ class Where(Elementwise):
     )
 
 
+@register
+class StopGradient(Unary):
+    """x itself, with no derivative: differentiation takes it for a constant."""
+
+    name = "stop_gradient"
+    takes = "any"
+    view = "dense"
+    idempotent = True
+    differentiable = False
+
+    def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
+        return x
+
+    def flops(self, x: TensorType) -> Size:
+        return 0
+
+    cases = Case(f32["n", 4]), Case(f64[()]), Case(i32[3]), Case(bool_[2]), Case([np.nan, -0.0])
+    rejects = ()
+
+
 where = Where()
+stop_gradient = StopGradient()

@@ -14,6 +14,7 @@ import graphwright as gw
 from graphwright.graph.array import FrozenArray
 from graphwright.graph.dim import Dim, evaluate, names_of
 from graphwright.graph.dtype import is_floating, is_integer
+from graphwright.graph.graph import Graph, copy_node
 from graphwright.graph.operator import Operator, operators
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
@@ -87,7 +88,7 @@ class Example:
     def converted(self, dtype: Any) -> Example:
         """The same with every floating operand, and every floating attribute, of `dtype`."""
         attributes = {
-            name: dtype if isinstance(value, np.dtype) and is_floating(value) else value
+            name: _converted_attribute(value, np.dtype(dtype))
             for name, value in self.case.attributes.items()
         }
         operands = [_converted(operand, np.dtype(dtype)) for operand in self.case.operands]
@@ -152,6 +153,16 @@ def _converted(operand: Any, dtype: np.dtype) -> Any:
         return kind.with_dtype(dtype)
     with np.errstate(over="ignore"):
         return operand.astype(dtype)
+
+
+def _converted_attribute(value: Any, dtype: np.dtype) -> Any:
+    if isinstance(value, Graph):
+        xs = [gw.input(str(x.name), x.shape, dtype) for x in value.inputs]
+        new = dict(zip(value.inputs, xs, strict=True))
+        for node in value.operations:
+            copy_node(node, new)
+        return value.replaced(new, inputs=xs)
+    return dtype if isinstance(value, np.dtype) and is_floating(value) else value
 
 
 def _dims(value: Any) -> Iterator[Dim]:

@@ -1,0 +1,255 @@
+"""Circular and hyperbolic functions and their inverses; angles are in radians."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from graphwright.graph.operator import register
+from graphwright.graph.tensor import Tensor, TensorLike
+from graphwright.graph.types import TensorType
+from graphwright.ops.arithmetic import square
+from graphwright.ops.case import Case, Reject, Within, f32, f64, i32
+from graphwright.ops.comparison import equal
+from graphwright.ops.elementwise import Binary, Elementwise, Real
+from graphwright.ops.exponential import sqrt
+from graphwright.ops.selection import where
+
+
+@register
+class Sin(Real):
+    """The sine.
+
+    d/dx sin(x) = cos(x)
+    """
+
+    name = "sin"
+    ufunc = np.sin
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return g * cos(x)
+
+    cases = Case(f32["n", 4]), Case([0.0, np.pi, -1e5], smooth=False), Case([np.inf, np.nan])
+
+
+@register
+class Cos(Real):
+    """The cosine.
+
+    d/dx cos(x) = -sin(x)
+    """
+
+    name = "cos"
+    ufunc = np.cos
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return -g * sin(x)
+
+    cases = Case(f32["n", 4]), Case([0.0, np.pi / 2, 1e5], smooth=False), Case([np.inf, np.nan])
+
+
+@register
+class Tan(Real):
+    """The tangent.
+
+    d/dx tan(x) = 1 + tan²(x)
+    """
+
+    name = "tan"
+    ufunc = np.tan
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return g * (1 + square(out))
+
+    cases = Case(Within(f32["n", 4], -1.4, 1.4)), Case([0.0, 3.0, -2.0]), Case([np.inf, np.nan])
+
+
+@register
+class Arcsin(Real):
+    """The angle from -π/2 to π/2 whose sine is x; nan for |x| > 1.
+
+    d/dx = 1/√(1 - x²), inf at ±1
+    """
+
+    name = "arcsin"
+    ufunc = np.arcsin
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return g / sqrt((1 - x) * (1 + x))
+
+    cases = Case(Within(f32["n", 4], -0.9, 0.9)), Case([-1.0, 1.0, 0.0, 1.5], smooth=False)
+
+
+@register
+class Arccos(Real):
+    """The angle from 0 to π whose cosine is x; nan for |x| > 1.
+
+    d/dx = -1/√(1 - x²), -inf at ±1
+    """
+
+    name = "arccos"
+    ufunc = np.arccos
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return -g / sqrt((1 - x) * (1 + x))
+
+    cases = Case(Within(f32["n", 4], -0.9, 0.9)), Case([-1.0, 1.0, 0.0, 1.5], smooth=False)
+
+
+@register
+class Arctan(Real):
+    """The angle from -π/2 to π/2 whose tangent is x.
+
+    d/dx = 1/(1 + x²)
+    """
+
+    name = "arctan"
+    ufunc = np.arctan
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return g / (1 + square(x))
+
+    cases = Case(f32["n", 4]), Case([0.0, -1e10, 1e-10]), Case([-np.inf, np.inf])
+
+
+@register
+class Arctan2(Elementwise):
+    """The angle from -π to π of the point (x, y) in the plane, counted from the x axis.
+
+    d/dy = x/(x² + y²), d/dx = -y/(x² + y²); 0 at the origin, where they don't exist
+    """
+
+    name = "arctan2"
+    takes = "floating"
+    ufunc = np.arctan2
+
+    def __call__(self, y: TensorLike, x: TensorLike) -> Tensor:
+        return super().__call__(y, x)
+
+    def infer(self, y: TensorType, x: TensorType) -> TensorType:
+        return self.typed(y, x)
+
+    def gradient(self, y: Tensor, x: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        norm = square(x) + square(y)
+        inverse = g / where(equal(norm, 0), 1, norm)
+        return x * inverse, -y * inverse
+
+    cases = (
+        Case(f32["n", 4], Within(f32[4], 0.5, 2)),
+        Case([1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0]),
+        Case([0.0, -0.0, 0.0, np.inf, 1.0], [0.0, 0.0, -1.0, np.inf, -np.inf], smooth=False),
+    )
+    rejects = (
+        *Binary.misfits,
+        Reject(i32[2], i32[2], message="needs a floating input, got i32[2]"),
+    )
+
+
+@register
+class Sinh(Real):
+    """The hyperbolic sine (exp(x) - exp(-x))/2.
+
+    d/dx sinh(x) = cosh(x)
+    """
+
+    name = "sinh"
+    ufunc = np.sinh
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return g * cosh(x)
+
+    cases = Case(f32["n", 4]), Case([1e-10, -20.0]), Case([-1e3, np.inf])
+
+
+@register
+class Cosh(Real):
+    """The hyperbolic cosine (exp(x) + exp(-x))/2.
+
+    d/dx cosh(x) = sinh(x)
+    """
+
+    name = "cosh"
+    ufunc = np.cosh
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return g * sinh(x)
+
+    cases = Case(f32["n", 4]), Case([1e-10, -20.0]), Case([-1e3, np.inf])
+
+
+@register
+class Tanh(Real):
+    """The hyperbolic tangent sinh(x)/cosh(x).
+
+    d/dx tanh(x) = 1 - tanh²(x)
+    """
+
+    name = "tanh"
+    ufunc = np.tanh
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return g * (1 - square(out))
+
+    cases = Case(f32["n", 4]), Case(f64[()]), Case([1e-10, -20.0, 1e3]), Case([-np.inf, np.inf])
+
+
+@register
+class Arcsinh(Real):
+    """The number whose hyperbolic sine is x.
+
+    d/dx = 1/√(x² + 1)
+    """
+
+    name = "arcsinh"
+    ufunc = np.arcsinh
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return g / sqrt(square(x) + 1)
+
+    cases = Case(f32["n", 4]), Case([1e-10, -1e10, 0.0]), Case([-np.inf, np.inf])
+
+
+@register
+class Arccosh(Real):
+    """The number from 0 up whose hyperbolic cosine is x; nan below 1.
+
+    d/dx = 1/√(x² - 1), inf at 1
+    """
+
+    name = "arccosh"
+    ufunc = np.arccosh
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return g / sqrt((x - 1) * (x + 1))
+
+    cases = Case(Within(f32["n", 4], 1.2, 3)), Case([1.0, 0.5, np.inf], smooth=False), Case([1e10])
+
+
+@register
+class Arctanh(Real):
+    """The number whose hyperbolic tangent is x; ±inf at ±1, nan beyond.
+
+    d/dx = 1/(1 - x²)
+    """
+
+    name = "arctanh"
+    ufunc = np.arctanh
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return g / ((1 - x) * (1 + x))
+
+    cases = Case(Within(f32["n", 4], -0.9, 0.9)), Case([1e-10, 0.0]), Case([-1.0, 1.0, 1.5])
+
+
+sin = Sin()
+cos = Cos()
+tan = Tan()
+arcsin = Arcsin()
+arccos = Arccos()
+arctan = Arctan()
+arctan2 = Arctan2()
+sinh = Sinh()
+cosh = Cosh()
+tanh = Tanh()
+arcsinh = Arcsinh()
+arccosh = Arccosh()
+arctanh = Arctanh()

@@ -1,0 +1,53 @@
+"""What every operator gives, by definitions that share nothing with its kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphwright.graph.dtype import float64, is_floating
+from graphwright.graph.graph import Graph
+from graphwright.graph.operator import Operator
+from support import elementwise_definitions, structural_definitions
+
+
+def fused(*arrays: np.ndarray, kind: str, graph: Graph) -> tuple[np.ndarray, ...]:
+    """Operation by operation, by the definition of each."""
+    values = dict(zip(graph.inputs, arrays, strict=True))
+    for node in graph.operations:
+        given = [values[tensor] for tensor in node.inputs]
+        values.update(zip(node.outputs, defined(node.op, given), strict=True))
+    return tuple(values[tensor] for tensor in graph.outputs)
+
+
+definitions: dict[str, Callable[..., Any]] = {
+    **elementwise_definitions.definitions,
+    **structural_definitions.definitions,
+    "fused": fused,
+}
+
+
+def defined(op: Operator, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """The outputs of `op`, which has numbers for symbolic sizes; floats in float64."""
+    exact = [a.astype(float64) if is_floating(a.dtype) else a for a in arrays]
+    define = definitions[op.name]
+    if op.elementwise and op.body is None:
+        return (_by_element(define, exact, op.attributes),)
+    answer = define(*exact, **op.attributes)
+    outputs = answer if isinstance(answer, tuple) else (answer,)
+    return tuple(np.asarray(output) for output in outputs)
+
+
+def _by_element(define: Callable[..., Any], arrays: Any, attributes: Any) -> np.ndarray:
+    """A definition on Python scalars, at each index of the broadcast arrays."""
+    broadcast = np.broadcast_arrays(*arrays)
+    flat = [array.ravel().tolist() for array in broadcast]
+    values = [define(*scalars, **attributes) for scalars in zip(*flat, strict=True)]
+    kinds = {type(value) for value in values}
+    # Whole numbers of any size stay exact as objects.
+    dtype = float64 if float in kinds else object
+    result = np.empty(len(values), dtype)
+    result[:] = values
+    return result.reshape(broadcast[0].shape)
