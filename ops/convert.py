@@ -21,6 +21,7 @@ from graphwright.graph.source import here
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, bool_, f32, f64, i32
+from graphwright.ops.shapes import normalize_axis
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,6 +114,15 @@ def cast(x: TensorLike, dtype: DTypeLike) -> Tensor:
     """`x` with each element converted to `dtype`; `x` itself when it has that dtype already."""
     tensor, target = as_tensor(x), as_dtype(dtype)
     return tensor if tensor.dtype == target else Cast(target)(tensor)
+
+
+@builder
+def size(x: TensorLike, axis: int | None = None) -> Tensor:
+    """The number of elements of `x`, or its size along `axis`, as a tensor: int64, rank 0."""
+    tensor = as_tensor(x)
+    if axis is None:
+        return SizeValue(tensor.size, int64)()
+    return SizeValue(tensor.shape[normalize_axis(axis, tensor.ndim)], int64)()
 
 
 def as_tensor(value: TensorLike, dtype: DType | None = None) -> Tensor:

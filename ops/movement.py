@@ -8,14 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphwright.graph.dim import Size, evaluate, exact_quotient, product
+from graphwright.graph.dim import Size, dim, evaluate, exact_quotient, product
 from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import Operator, register
-from graphwright.graph.tensor import Tensor, TensorLike
+from graphwright.graph.tensor import Axis, Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.case import Case, Reject, f32, f64, i32
-from graphwright.ops.convert import as_tensor
-from graphwright.ops.shapes import broadcast, shape_text
+from graphwright.ops.convert import as_tensor, builder
+from graphwright.ops.shapes import (
+    broadcast,
+    check_axes,
+    inverse_permutation,
+    normalize_axes,
+    normalize_axis,
+    normalize_permutation,
+    shape_text,
+)
 
 
 @register
@@ -49,6 +57,7 @@ class Reshape(Operator):
 
     cases = (
         Case(f32[2, 6], shape=(3, 4)),
+        Case(f32["n", 4], shape=(2, dim("n"), 2)),
         Case(f64[2, 3], shape=(6,)),
         Case(i32[1], shape=()),
         Case(f32[0, 3], shape=(3, 0)),
@@ -56,6 +65,7 @@ class Reshape(Operator):
     rejects = (Reject(f32[2, 3], shape=(4, 2), message="6 elements don't fit shape [4,2]"),)
 
 
+@builder
 def reshape(x: TensorLike, shape: Sequence[Size]) -> Tensor:
     """`x` in another shape; one size may be -1, which is then what is left of the elements.
 
@@ -65,7 +75,7 @@ def reshape(x: TensorLike, shape: Sequence[Size]) -> Tensor:
     sizes = tuple(shape)
     unknown = [i for i, size in enumerate(sizes) if size == -1]
     if len(unknown) > 1:
-        raise AttributeValueError(f"reshape: only one size can be -1, got {shape_text(sizes)}")
+        raise AttributeValueError(f"only one size can be -1, got {shape_text(sizes)}")
     if unknown:
         sizes = _with_missing_size(tensor, sizes, unknown[0])
     return tensor if sizes == tensor.shape else Reshape(sizes)(tensor)
@@ -80,11 +90,195 @@ def _with_missing_size(tensor: Tensor, sizes: Shape, position: int) -> Shape:
             want.remove(size)
     missing = exact_quotient(product(have), product(want))
     if missing is None:
-        raise ShapeError(
-            f"reshape: {tensor.size} elements don't divide into shape {shape_text(sizes)}",
-            details=[("x", tensor.describe())],
-        )
+        raise ShapeError(f"{tensor.size} elements don't divide into shape {shape_text(sizes)}")
     return (*sizes[:position], missing, *sizes[position + 1 :])
+
+
+@register
+class ExpandDims(Operator):
+    """`x` with new axes of size 1 at the places `axes` (sorted) of the output.
+
+    The gradient is squeezed.
+    """
+
+    name = "expand_dims"
+    view = "dense"
+
+    axes: tuple[int, ...]
+
+    def infer(self, x: TensorType) -> TensorType:
+        rank = x.rank + len(self.axes)
+        check_axes(self.axes, rank)
+        rest = iter(x.shape)
+        return x.with_shape(tuple(1 if i in self.axes else next(rest) for i in range(rank)))
+
+    def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
+        return np.expand_dims(x, self.axes)
+
+    def flops(self, x: TensorType) -> Size:
+        return 0
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return Squeeze(self.axes)(g)
+
+    cases = (
+        Case(f32["n", 4], axes=(1,)),
+        Case(f64[3], axes=(0, 2)),
+        Case(f64[()], axes=(0,)),
+        Case(i32[0, 2], axes=(2,)),
+    )
+    rejects = (
+        Reject(f32[3], axes=(2,), message="axis 2 is out of range for rank 2"),
+        Reject(f32[3], axes=(0, 0), message="an axis is named twice"),
+    )
+
+
+@builder
+def expand_dims(x: TensorLike, axis: int | Sequence[int]) -> Tensor:
+    """`x` with a new axis of size 1 at each place in `axis`, counted in the result."""
+    tensor = as_tensor(x)
+    count = len(axis) if isinstance(axis, Sequence) else 1
+    axes = normalize_axes(axis, tensor.ndim + count)
+    return ExpandDims(axes)(tensor) if axes else tensor
+
+
+@register
+class Squeeze(Operator):
+    """`x` without `axes` (sorted), all of size 1.
+
+    The gradient gets the axes back.
+    """
+
+    name = "squeeze"
+    view = "dense"
+
+    axes: tuple[int, ...]
+
+    def infer(self, x: TensorType) -> TensorType:
+        check_axes(self.axes, x.rank)
+        for axis in self.axes:
+            if x.shape[axis] != 1:
+                known = "is" if isinstance(x.shape[axis], int) else "may be"
+                raise ShapeError(
+                    f"axis {axis} has size {x.shape[axis]}: only axes of size 1 can go",
+                    hint=f"x {known} larger; index it with x[0], or sum over the axis",
+                )
+        return x.with_shape(tuple(s for i, s in enumerate(x.shape) if i not in self.axes))
+
+    def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
+        return np.squeeze(x, self.axes)
+
+    def flops(self, x: TensorType) -> Size:
+        return 0
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return ExpandDims(self.axes)(g)
+
+    cases = (
+        Case(f32["n", 1, 4], axes=(1,)),
+        Case(f64[1, 3, 1], axes=(0, 2)),
+        Case(f64[1], axes=(0,)),
+        Case(i32[0, 1], axes=(1,)),
+    )
+    rejects = (
+        Reject(f32[3, 1], axes=(0,), message="axis 0 has size 3: only axes of size 1"),
+        Reject(f32["n"], axes=(0,), message="axis 0 has size n: only axes of size 1"),
+        Reject(f32[1], axes=(1,), message="axis 1 is out of range for rank 1"),
+    )
+
+
+@builder
+def squeeze(x: TensorLike, axis: Axis = None) -> Tensor:
+    """`x` without the axes in `axis`, which have size 1; None means all axes of that size.
+
+    Raises ShapeError when a size is not 1.
+    """
+    tensor = as_tensor(x)
+    if axis is None:
+        axes = tuple(i for i, size in enumerate(tensor.shape) if size == 1)
+    else:
+        axes = normalize_axes(axis, tensor.ndim)
+    return Squeeze(axes)(tensor) if axes else tensor
+
+
+@register
+class Transpose(Operator):
+    """The axes in another order: axis i of the output is axis `axes[i]` of `x`.
+
+    The gradient is put back in order.
+    """
+
+    name = "transpose"
+    view = "strided"
+
+    axes: tuple[int, ...]
+
+    def infer(self, x: TensorType) -> TensorType:
+        if normalize_permutation(self.axes, x.rank) != self.axes:
+            raise AttributeValueError(f"axes {self.axes} must be counted from the front")
+        return x.with_shape(tuple(x.shape[axis] for axis in self.axes))
+
+    def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
+        return x.transpose(self.axes)
+
+    def flops(self, x: TensorType) -> Size:
+        return 0
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return transpose(g, inverse_permutation(self.axes))
+
+    cases = (
+        Case(f32["n", 4], axes=(1, 0)),
+        Case(f64[2, 3, 4], axes=(1, 2, 0)),
+        Case(i32[2, 1, 3, 2], axes=(3, 1, 0, 2)),
+        Case(f64[3], axes=(0,)),
+        Case(f64[()], axes=()),
+        Case(f32[0, 2], axes=(1, 0)),
+    )
+    rejects = (
+        Reject(f32[2, 3], axes=(0, 0), message="axes (0, 0) are no order of 2 axes"),
+        Reject(f32[2, 3], axes=(0,), message="axes (0,) are no order of 2 axes"),
+        Reject(f32[2], axes=(1,), message="axis 1 is out of range for rank 1"),
+        Reject(f32[2, 3], axes=(-1, 0), message="axes (-1, 0) must be counted from the front"),
+    )
+
+
+@builder
+def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
+    """`x` with its axes in the order `axes`; None means reversed."""
+    tensor = as_tensor(x)
+    rank = tensor.ndim
+    order = range(rank)[::-1] if axes is None else normalize_permutation(axes, rank)
+    return tensor if list(order) == list(range(rank)) else Transpose(tuple(order))(tensor)
+
+
+@builder
+def matrix_transpose(x: TensorLike) -> Tensor:
+    """`x` with its last two axes exchanged. Raises ShapeError for a rank below 2."""
+    tensor = as_tensor(x)
+    if tensor.ndim < 2:
+        raise ShapeError(f"needs a rank of at least 2, got {tensor.type}")
+    return swapaxes(tensor, -2, -1)
+
+
+@builder
+def swapaxes(x: TensorLike, first: int, second: int) -> Tensor:
+    """`x` with two axes exchanged."""
+    tensor = as_tensor(x)
+    order = list(range(tensor.ndim))
+    i, j = normalize_axis(first, tensor.ndim), normalize_axis(second, tensor.ndim)
+    order[i], order[j] = j, i
+    return transpose(tensor, order)
+
+
+@builder
+def moveaxis(x: TensorLike, source: int, destination: int) -> Tensor:
+    """`x` with one axis moved to another place; the others keep their order."""
+    tensor = as_tensor(x)
+    order = list(range(tensor.ndim))
+    order.remove(moved := normalize_axis(source, tensor.ndim))
+    order.insert(normalize_axis(destination, tensor.ndim), moved)
+    return transpose(tensor, order)
 
 
 @register
@@ -96,6 +290,7 @@ class BroadcastTo(Operator):
 
     name = "broadcast_to"
     view = "strided"
+    broadcasting = True
 
     shape: Shape
 
@@ -117,6 +312,7 @@ class BroadcastTo(Operator):
 
     cases = (
         Case(f32[4], shape=(3, 4)),
+        Case(f32["n", 1], shape=(2, dim("n"), 3)),
         Case(f64[2, 1], shape=(5, 2, 3)),
         Case(i32[()], shape=(2,)),
         Case(f64[1], shape=(0,)),
@@ -127,6 +323,7 @@ class BroadcastTo(Operator):
     )
 
 
+@builder
 def broadcast_to(x: TensorLike, shape: Sequence[Size]) -> Tensor:
     """`x` broadcast to `shape`, as NumPy does it. Raises ShapeError when it does not fit."""
     tensor, sizes = as_tensor(x), tuple(shape)

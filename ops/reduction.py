@@ -1,20 +1,28 @@
-"""Reductions: sums, products, extremes and what is made of them, over any axes."""
+"""Reductions: sums, products, extremes, and where they are, over any axes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from graphwright.graph.dim import Size, product
+from graphwright.graph.dtype import boolean, int64, is_floating, short_name
+from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Axis, Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
-from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32
-from graphwright.ops.convert import as_tensor
-from graphwright.ops.movement import broadcast_to, reshape
-from graphwright.ops.shapes import check_axes, normalize_axes
+from graphwright.ops.case import Case, Reject, bool_, f32, f64, i8, i32
+from graphwright.ops.comparison import equal, not_equal
+from graphwright.ops.convert import as_tensor, builder, cast
+from graphwright.ops.creation import arange
+from graphwright.ops.movement import broadcast_to, expand_dims, reshape, transpose
+from graphwright.ops.selection import where
+from graphwright.ops.shapes import check_axes, inverse_permutation, normalize_axes
+
+# `sum`, `max`, `all` and others here are tensors' functions; Python's own are not used below.
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -22,6 +30,9 @@ class Reduction(Operator):
     """Folds `axes` (sorted, counted from the front) away; `keepdims` leaves them with size 1."""
 
     reduction = True
+    fold: ClassVar[bool] = False
+    """Combines elements two by two, in any order: a single element is its own reduction, and to
+    reduce some axes and then others is to reduce them together."""
 
     axes: tuple[int, ...]
     keepdims: bool
@@ -33,7 +44,11 @@ class Reduction(Operator):
             return tuple(1 if i in self.axes else size for i, size in enumerate(shape))
         return tuple(size for i, size in enumerate(shape) if i not in self.axes)
 
-    def flops(self, x: TensorType) -> Any:
+    def count(self, shape: Shape) -> Size:
+        """How many elements of an input of this shape are folded into one."""
+        return product(shape[axis] for axis in self.axes)
+
+    def flops(self, x: TensorType) -> Size:
         return x.size
 
     def spread(self, tensor: Tensor, x: Tensor) -> Tensor:
@@ -52,6 +67,7 @@ class Sum(Reduction):
     """
 
     name = "sum"
+    fold = True
 
     def infer(self, x: TensorType) -> TensorType:
         return TensorType(np.sum(np.empty(0, x.dtype)).dtype, self.reduced(x.shape))
@@ -67,19 +83,348 @@ class Sum(Reduction):
 
     cases = (
         Case(f32["n", 4], axes=(1,), keepdims=False),
+        Case(f32["n", 4], axes=(0,), keepdims=True),
         Case(f64[2, 3, 4], axes=(0, 2), keepdims=True),
         Case(f64[2, 3], axes=(0, 1), keepdims=False),
+        Case(f64[()], axes=(), keepdims=False),
         Case(i32["n", 3], axes=(0,), keepdims=False),
         Case(bool_[5], axes=(0,), keepdims=False),
         Case(f64[2, 3], axes=(), keepdims=False),
+        Case([[1.0, np.inf], [np.nan, -np.inf]], axes=(0,), keepdims=False, smooth=False),
     )
     rejects = (
         Reject(f32[2, 3], axes=(2,), keepdims=False, message="axis 2 is out of range for rank 2"),
         Reject(f32[2, 3], axes=(0, 0), keepdims=False, message="an axis is named twice"),
+        Reject(f32[2, 3], axes=(-1,), keepdims=False, message="axes (-1,) must be sorted"),
     )
 
 
+@register
+class Prod(Reduction):
+    """The product over axes; 1 for none. Small integers are multiplied as int64, as in NumPy.
+
+    d/dx = the product of all the other elements, whether or not some are 0
+    """
+
+    name = "prod"
+    fold = True
+
+    def infer(self, x: TensorType) -> TensorType:
+        return TensorType(np.prod(np.empty(0, x.dtype)).dtype, self.reduced(x.shape))
+
+    def kernel(self, x: NDArray[Any]) -> Any:
+        return np.prod(x, axis=self.axes, keepdims=self.keepdims)
+
+    def kernel_into(self, out: NDArray[Any], x: NDArray[Any]) -> None:
+        np.prod(x, axis=self.axes, keepdims=self.keepdims, out=out)
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        kept = tuple(i for i in range(x.ndim) if i not in self.axes)
+        order = (*kept, *self.axes)
+        moved = transpose(x, order)
+        rows = reshape(moved, (*(x.shape[i] for i in kept), self.count(x.shape)))
+        others = reshape(product_of_others(rows), moved.shape)
+        return self.spread(g, x) * transpose(others, inverse_permutation(order))
+
+    cases = (
+        Case(f32["n", 4], axes=(1,), keepdims=False),
+        Case(f32["n", 2], axes=(0,), keepdims=True),
+        Case(f64[2, 3, 2], axes=(0, 2), keepdims=False),
+        Case(f64[2, 3], axes=(), keepdims=False),
+        Case(f64[()], axes=(), keepdims=True),
+        Case(i8[3, 2], axes=(0,), keepdims=False),
+        Case([[2.0, 0.0, 3.0], [0.0, 0.0, 5.0]], axes=(1,), keepdims=False),
+    )
+    rejects = (
+        Reject(f32[2], axes=(1,), keepdims=True, message="axis 1 is out of range for rank 1"),
+    )
+
+
+@register
+class ProductOfOthers(Operator):
+    """For each element, the product of all the others along the last axis: the derivative of prod.
+
+    out[i] = Π x[j] over j ≠ i, without division, so that zeros do no harm
+    d out[i]/d x[j] = Π x[k] over k ≠ i, j; 0 for j = i
+    """
+
+    name = "product_of_others"
+
+    def infer(self, x: TensorType) -> TensorType:
+        if not x.rank:
+            raise ShapeError("needs a rank of at least 1, got 0")
+        if not is_floating(x.dtype):
+            raise DTypeError(f"needs a floating input, got {x}")
+        return x
+
+    def kernel(self, x: NDArray[Any]) -> Any:
+        before, after = np.ones_like(x), np.ones_like(x)
+        np.cumprod(x[..., :-1], axis=-1, out=before[..., 1:])
+        np.cumprod(x[..., :0:-1], axis=-1, out=after[..., -2::-1])
+        return before * after
+
+    def flops(self, x: TensorType) -> Size:
+        return 3 * x.size
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        index = arange(x.shape[-1])
+        diagonal = equal(expand_dims(index, 1), index)
+        without_one = where(diagonal, 1, expand_dims(x, -2))
+        without_two = product_of_others(without_one)
+        return where(diagonal, 0, expand_dims(g, -1) * without_two).sum(-2)
+
+    cases = (
+        Case(f32["n", 3]),
+        Case(f64[2, "n"]),
+        Case([[2.0, 0.0, 3.0, 1.5], [0.0, 0.0, 5.0, -1.0]]),
+    )
+    rejects = (
+        Reject(f32[()], message="needs a rank of at least 1"),
+        Reject(i32[3], message="needs a floating input, got i32[3]"),
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ExtremeReduction(Reduction):
+    """Max and min; each element that ties for the extreme gets an equal share of the gradient."""
+
+    fold = True
+    function: ClassVar[Any]
+    """NumPy's function of the same meaning."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        shape = self.reduced(x.shape)
+        refuse_empty(self.name, x.shape, self.axes)
+        return x.with_shape(shape)
+
+    def kernel(self, x: NDArray[Any]) -> Any:
+        refuse_empty(self.name, x.shape, self.axes)
+        return type(self).function(x, axis=self.axes, keepdims=self.keepdims)
+
+    def kernel_into(self, out: NDArray[Any], x: NDArray[Any]) -> None:
+        refuse_empty(self.name, x.shape, self.axes)
+        type(self).function(x, axis=self.axes, keepdims=self.keepdims, out=out)
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        chosen = cast(equal(x, self.spread(out, x)), x.dtype)
+        share = g / Sum(self.axes, self.keepdims)(chosen)
+        return self.spread(share, x) * chosen
+
+    cases = (
+        Case(f32["n", 4], axes=(1,), keepdims=False),
+        Case(f64[2, 3, 4], axes=(0, 2), keepdims=True),
+        Case(f64[()], axes=(), keepdims=False),
+        Case(i32[4, 3], axes=(0, 1), keepdims=False),
+        Case(bool_[4, 2], axes=(0,), keepdims=False),
+        Case([[1.0, 3.0, 3.0], [1.0, 1.0, 1.0]], axes=(1,), keepdims=False, smooth=False),
+        Case([[1.0, np.inf], [np.nan, -np.inf]], axes=(1,), keepdims=False, smooth=False),
+    )
+    rejects = (
+        Reject(f32[2, 3], axes=(2,), keepdims=False, message="axis 2 is out of range for rank 2"),
+        Reject(f32[2, 0], axes=(1,), keepdims=False, message="axis 1 is empty: it has no"),
+    )
+
+
+@register
+class Max(ExtremeReduction):
+    """The largest over axes; nan if any is.
+
+    d/dx = 1/k at the k elements that are the largest, else 0
+    """
+
+    name = "max"
+    function = np.max
+
+
+@register
+class Min(ExtremeReduction):
+    """The smallest over axes; nan if any is.
+
+    d/dx = 1/k at the k elements that are the smallest, else 0
+    """
+
+    name = "min"
+    function = np.min
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class IndexReduction(Reduction):
+    """Argmax and argmin: the index along one axis, as int64; the first of several, or of nans."""
+
+    differentiable = False
+    function: ClassVar[Any]
+
+    def infer(self, x: TensorType) -> TensorType:
+        shape = self.reduced(x.shape)
+        if len(self.axes) != 1:
+            raise AttributeValueError(
+                f"takes one axis, got {self.axes}", hint="flatten the axes into one first"
+            )
+        refuse_empty(self.name, x.shape, self.axes)
+        return TensorType(int64, shape)
+
+    def kernel(self, x: NDArray[Any]) -> Any:
+        refuse_empty(self.name, x.shape, self.axes)
+        answer = type(self).function(x, axis=self.axes[0], keepdims=self.keepdims)
+        return np.asarray(answer, np.int64)
+
+    cases = (
+        Case(f32["n", 4], axes=(1,), keepdims=False),
+        Case(f64[2, 3, 4], axes=(1,), keepdims=True),
+        Case(i32[5], axes=(0,), keepdims=False),
+        Case([[1.0, 3.0, 3.0], [1.0, 1.0, 1.0]], axes=(1,), keepdims=False),
+        Case([[1.0, np.nan, 3.0], [-np.inf, np.inf, np.nan]], axes=(1,), keepdims=False),
+    )
+    rejects = (
+        Reject(f32[2, 3], axes=(0, 1), keepdims=False, message="takes one axis, got (0, 1)"),
+        Reject(f32[2, 3], axes=(2,), keepdims=False, message="axis 2 is out of range for rank 2"),
+        Reject(f32[2, 0], axes=(1,), keepdims=False, message="axis 1 is empty: it has no"),
+    )
+
+
+@register
+class ArgMax(IndexReduction):
+    """Where the largest is along an axis. It has no derivative."""
+
+    name = "argmax"
+    function = np.argmax
+
+
+@register
+class ArgMin(IndexReduction):
+    """Where the smallest is along an axis. It has no derivative."""
+
+    name = "argmin"
+    function = np.argmin
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LogicalReduction(Reduction):
+    """All and any: booleans in, booleans out."""
+
+    differentiable = False
+    fold = True
+    function: ClassVar[Any]
+
+    def infer(self, x: TensorType) -> TensorType:
+        if x.dtype != boolean:
+            raise DTypeError(
+                f"needs a boolean input, got {short_name(x.dtype)}",
+                hint="compare it with something, e.g. x != 0",
+            )
+        return x.with_shape(self.reduced(x.shape))
+
+    def kernel(self, x: NDArray[Any]) -> Any:
+        return type(self).function(x, axis=self.axes, keepdims=self.keepdims)
+
+    def kernel_into(self, out: NDArray[Any], x: NDArray[Any]) -> None:
+        type(self).function(x, axis=self.axes, keepdims=self.keepdims, out=out)
+
+    cases = (
+        Case(bool_["n", 3], axes=(0,), keepdims=False),
+        Case(bool_["n", 3], axes=(1,), keepdims=True),
+        Case(bool_[2, 2, 2], axes=(0, 1, 2), keepdims=False),
+        Case([[True, True], [False, True], [False, False]], axes=(1,), keepdims=False),
+    )
+    rejects = (
+        Reject(f32[2], axes=(0,), keepdims=False, message="needs a boolean input, got f32"),
+        Reject(bool_[2], axes=(1,), keepdims=False, message="axis 1 is out of range for rank 1"),
+    )
+
+
+@register
+class AllTrue(LogicalReduction):
+    """True where all are; True for none."""
+
+    name = "all"
+    function = np.all
+
+
+@register
+class AnyTrue(LogicalReduction):
+    """True where any is; False for none."""
+
+    name = "any"
+    function = np.any
+
+
+def refuse_empty(name: str, shape: Shape, axes: tuple[int, ...]) -> None:
+    for axis in axes:
+        if shape[axis] == 0:
+            raise ShapeError(f"axis {axis} is empty: it has no {name}")
+
+
+@builder
 def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum of `x` over `axis` (one, several, or None for all); see `Sum`."""
     tensor = as_tensor(x)
     return Sum(normalize_axes(axis, tensor.ndim), keepdims)(tensor)
+
+
+@builder
+def prod(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The product of `x` over `axis` (one, several, or None for all); see `Prod`."""
+    tensor = as_tensor(x)
+    return Prod(normalize_axes(axis, tensor.ndim), keepdims)(tensor)
+
+
+product_of_others = ProductOfOthers()
+
+
+@builder
+def max(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest of `x` over `axis` (one, several, or None for all); see `Max`.
+
+    Raises ShapeError when an axis is empty.
+    """
+    tensor = as_tensor(x)
+    return Max(normalize_axes(axis, tensor.ndim), keepdims)(tensor)
+
+
+@builder
+def min(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest of `x` over `axis` (one, several, or None for all); see `Min`.
+
+    Raises ShapeError when an axis is empty.
+    """
+    tensor = as_tensor(x)
+    return Min(normalize_axes(axis, tensor.ndim), keepdims)(tensor)
+
+
+@builder
+def argmax(x: TensorLike, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Where the largest of `x` is along `axis`, or in the flattened `x` for None; int64."""
+    return _index_of(ArgMax, as_tensor(x), axis, keepdims)
+
+
+@builder
+def argmin(x: TensorLike, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Where the smallest of `x` is along `axis`, or in the flattened `x` for None; int64."""
+    return _index_of(ArgMin, as_tensor(x), axis, keepdims)
+
+
+def _index_of(op: type[IndexReduction], x: Tensor, axis: int | None, keepdims: bool) -> Tensor:
+    if axis is not None:
+        return op(normalize_axes(axis, x.ndim), keepdims)(x)
+    flat = op((0,), False)(reshape(x, (-1,)))
+    return reshape(flat, (1,) * x.ndim) if keepdims else flat
+
+
+@builder
+def all(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """True where all of the boolean `x` are, over `axis` (one, several, or None for all)."""
+    tensor = as_tensor(x)
+    return AllTrue(normalize_axes(axis, tensor.ndim), keepdims)(tensor)
+
+
+@builder
+def any(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """True where any of the boolean `x` is, over `axis` (one, several, or None for all)."""
+    tensor = as_tensor(x)
+    return AnyTrue(normalize_axes(axis, tensor.ndim), keepdims)(tensor)
+
+
+@builder
+def count_nonzero(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """How many elements of `x` are not 0, over `axis` (one, several, or None for all); int64."""
+    return sum(not_equal(x, 0), axis, keepdims)

@@ -1,0 +1,237 @@
+"""Elements chosen by computed indices, and their reverse: adding to chosen places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from graphwright.graph.dim import Size, dim
+from graphwright.graph.dtype import (
+    DType,
+    as_dtype,
+    float32,
+    int64,
+    is_boolean,
+    is_integer,
+    short_name,
+)
+from graphwright.graph.errors import AttributeValueError, DTypeError, InputError, ShapeError
+from graphwright.graph.operator import Operator, register
+from graphwright.graph.tensor import Tensor, TensorLike
+from graphwright.graph.types import Shape, TensorType
+from graphwright.ops.case import Case, Reject, Within, bool_, f32, f64, i8, i32, i64, u8
+from graphwright.ops.comparison import equal
+from graphwright.ops.composite import Composite
+from graphwright.ops.convert import as_tensor, builder, cast, promoted
+from graphwright.ops.creation import arange, zeros_like
+from graphwright.ops.movement import expand_dims
+from graphwright.ops.shapes import normalize_axis, shape_text
+
+
+@register
+class Take(Operator):
+    """The elements of `x` at `indices` along an axis; negative indices count from the end.
+
+    out[..., i, ...] = x[..., indices[i], ...], where i runs over all axes of `indices`
+    The gradient of each element is the sum of the gradients of its copies.
+    Raises InputError when run on an index out of range.
+    """
+
+    name = "take"
+
+    axis: int
+
+    def infer(self, x: TensorType, indices: TensorType) -> TensorType:
+        _check_axis(self.axis, x)
+        _check_integer(indices)
+        return x.with_shape(_taken_shape(x.shape, indices.shape, self.axis))
+
+    def kernel(self, x: NDArray[Any], indices: NDArray[Any]) -> Any:
+        return np.take(x, _positions(indices, x.shape[self.axis], self.axis), self.axis)
+
+    def kernel_into(self, out: NDArray[Any], x: NDArray[Any], indices: NDArray[Any]) -> None:
+        positions = _positions(indices, x.shape[self.axis], self.axis)
+        # The positions are in range, and only the other modes write to `out` directly.
+        if out.size:
+            np.take(x, positions, self.axis, out=out, mode="clip")
+
+    def flops(self, x: TensorType, indices: TensorType) -> Size:
+        return 0
+
+    def gradient(self, x: Tensor, indices: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, None]:
+        return ScatterAdd(self.axis)(zeros_like(x), indices, g), None
+
+    cases = (
+        Case(f32[5, 3], Within(i64["n"], 0, 5), axis=0),
+        Case(f64["n", 5], Within(i32[2, 3], -5, 5), axis=1),
+        Case(f64[2, 4, 3], Within(u8[()], 0, 4), axis=1),
+        Case(i32[3], Within(i8[0], 0, 3), axis=0),
+        Case([[1.0, 2.0], [3.0, 4.0]], [1, -1, 0, 1], axis=0),
+    )
+    rejects = (
+        Reject(f32[3], f32[2], axis=0, message="indices must be integers, got f32"),
+        Reject(f32[3], bool_[3], axis=0, message="indices must be integers, got bool"),
+        Reject(f32[3], i32[2], axis=1, message="axis 1 is out of range for rank 1"),
+        Reject(f32[3, 2], i32[2], axis=-1, message="axis -1 must be counted from the front"),
+        Reject(f32[()], i32[2], axis=0, message="axis 0 is out of range for rank 0"),
+    )
+
+
+@builder
+def take(x: TensorLike, indices: TensorLike, axis: int) -> Tensor:
+    """The elements of `x` at the integer `indices` along `axis`; see `Take`."""
+    tensor, chosen = as_tensor(x), as_tensor(indices)
+    return Take(normalize_axis(axis, tensor.ndim))(tensor, chosen)
+
+
+@register
+class ScatterAdd(Operator):
+    """`x` with `updates` added at `indices` along an axis; where an index repeats, all are added.
+
+    out[..., j, ...] = x[..., j, ...] + Σ updates[..., i, ...] over i with indices[i] = j
+    d/dx = 1; the gradient of an update is that of the element it was added to.
+    Raises InputError when run on an index out of range.
+    """
+
+    name = "scatter_add"
+
+    axis: int
+
+    def infer(self, x: TensorType, indices: TensorType, updates: TensorType) -> TensorType:
+        _check_axis(self.axis, x)
+        _check_integer(indices)
+        if x.dtype != updates.dtype:
+            names = f"{short_name(x.dtype)} and {short_name(updates.dtype)}"
+            raise DTypeError(f"dtypes differ: {names}", hint="cast one to the other's dtype")
+        if is_boolean(x.dtype):
+            raise DTypeError("needs number inputs, got bool")
+        expected = _taken_shape(x.shape, indices.shape, self.axis)
+        if updates.shape != expected:
+            raise ShapeError(
+                f"updates have shape {shape_text(updates.shape)}, not {shape_text(expected)}",
+                hint="the shape that take(x, indices, axis) has; use broadcast_to if need be",
+            )
+        return x
+
+    def kernel(self, x: NDArray[Any], indices: NDArray[Any], updates: NDArray[Any]) -> Any:
+        out = np.empty_like(x, order="C", subok=False)
+        self.kernel_into(out, x, indices, updates)
+        return out
+
+    def kernel_into(
+        self, out: NDArray[Any], x: NDArray[Any], indices: NDArray[Any], updates: NDArray[Any]
+    ) -> None:
+        axis = self.axis
+        positions = _positions(indices, x.shape[axis], axis).ravel()
+        out[...] = x
+        if not updates.size:
+            return
+        # Rows for one place come to lie side by side, and are summed in their order.
+        order = np.argsort(positions, kind="stable")
+        places, firsts = np.unique(positions[order], return_index=True)
+        rows = updates.reshape(*x.shape[:axis], positions.size, *x.shape[axis + 1 :])
+        rows = np.moveaxis(rows, axis, 0)[order]
+        np.moveaxis(out, axis, 0)[places] += np.add.reduceat(rows, firsts, axis=0)
+
+    def flops(self, x: TensorType, indices: TensorType, updates: TensorType) -> Size:
+        return updates.size
+
+    def gradient(
+        self, x: Tensor, indices: Tensor, updates: Tensor, out: Tensor, g: Tensor
+    ) -> tuple[Tensor, None, Tensor]:
+        return g, None, take(g, indices, self.axis)
+
+    cases = (
+        Case(f32[4, 3], Within(i64["n"], 0, 4), f32["n", 3], axis=0),
+        Case(f64[2, 4], Within(i32[2, 3], -4, 4), f64[2, 2, 3], axis=1),
+        Case(f64[2, 3, 2], Within(u8[()], 0, 3), f64[2, 2], axis=1),
+        Case(i32[3], [0, 2, 2, -1, 0], i32[5], axis=0),
+        Case(f64["n", 2], Within(i64[0], 0, 1), f64[0, 2], axis=0),
+    )
+    rejects = (
+        Reject(f32[3], f32[2], f32[2], axis=0, message="indices must be integers, got f32"),
+        Reject(f32[3], i32[2], f64[2], axis=0, message="dtypes differ: f32 and f64"),
+        Reject(f32[3], i32[2], f32[3], axis=0, message="updates have shape [3], not [2]"),
+        Reject(bool_[3], i32[2], bool_[2], axis=0, message="needs number inputs, got bool"),
+        Reject(f32[3], i32[2], f32[2], axis=1, message="axis 1 is out of range for rank 1"),
+    )
+
+
+@builder
+def scatter_add(x: TensorLike, indices: TensorLike, updates: TensorLike, axis: int) -> Tensor:
+    """`x` with `updates` added at the integer `indices` along `axis`; see `ScatterAdd`."""
+    tensor, added = promoted(x, updates)
+    return ScatterAdd(normalize_axis(axis, tensor.ndim))(tensor, as_tensor(indices), added)
+
+
+@register
+class OneHot(Composite):
+    """A new last axis of `depth` with 1 at the index and 0 elsewhere; all 0 for one out of range.
+
+    out[..., j] = 1 if indices[...] = j else 0
+    """
+
+    name = "one_hot"
+    differentiable = False
+
+    depth: Size
+    dtype: DType
+
+    def infer(self, indices: TensorType) -> TensorType:
+        _check_integer(indices)
+        if isinstance(self.depth, int) and self.depth < 0:
+            raise AttributeValueError(f"the depth can't be negative, got {self.depth}")
+        return TensorType(self.dtype, (*indices.shape, self.depth))
+
+    def decompose(self, indices: Tensor) -> Tensor:
+        classes = arange(self.depth)
+        return cast(equal(expand_dims(cast(indices, int64), -1), classes), self.dtype)
+
+    cases = (
+        Case(Within(i64["n"], 0, 4), depth=4, dtype=float32),
+        Case(Within(u8[2, 3], 0, 5), depth=dim("n"), dtype=np.dtype(np.int32)),
+        Case([0, 2, -1, 3, 1], depth=3, dtype=np.dtype(np.float64)),
+        Case(i32[()], depth=2, dtype=np.dtype(np.bool_)),
+        Case(i32[2], depth=0, dtype=float32),
+    )
+    rejects = (
+        Reject(f32[2], depth=3, dtype=float32, message="indices must be integers, got f32"),
+        Reject(i32[2], depth=-1, dtype=float32, message="the depth can't be negative, got -1"),
+    )
+
+
+@builder
+def one_hot(indices: TensorLike, depth: Size, dtype: DTypeLike = float32) -> Tensor:
+    """Each integer as a row of `depth` numbers, 1 at that place and 0 elsewhere; see `OneHot`."""
+    return OneHot(depth, as_dtype(dtype))(as_tensor(indices))
+
+
+def _check_axis(axis: int, x: TensorType) -> None:
+    if normalize_axis(axis, x.rank) != axis:
+        raise AttributeValueError(f"axis {axis} must be counted from the front")
+
+
+def _check_integer(indices: TensorType) -> None:
+    if not is_integer(indices.dtype):
+        raise DTypeError(
+            f"indices must be integers, got {short_name(indices.dtype)}",
+            hint="convert them with .astype; for a boolean mask use gw.ops.where",
+        )
+
+
+def _taken_shape(shape: Shape, indices: Shape, axis: int) -> Shape:
+    return (*shape[:axis], *indices, *shape[axis + 1 :])
+
+
+def _positions(indices: NDArray[Any], size: int, axis: int) -> NDArray[np.intp]:
+    """The indices counted from the front. Raises InputError for one out of range."""
+    wrong = (indices < -size) | (indices >= size) if indices.dtype.kind == "i" else indices >= size
+    if wrong.any():
+        raise InputError(
+            f"index {indices[wrong].flat[0]} is out of range for axis {axis} of size {size}",
+            hint=f"indices go from {-size} to {size - 1}" if size else "the axis is empty",
+        )
+    positions = indices.astype(np.intp)
+    return np.where(positions < 0, positions + size, positions)

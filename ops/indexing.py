@@ -1,0 +1,352 @@
+"""Parts of tensors by position: slices, and `x[...]`."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphwright.graph.dim import Dim, Size, ceildiv, dim, evaluate, minimum, positive
+from graphwright.graph.dtype import is_integer
+from graphwright.graph.errors import AttributeValueError, ShapeError
+from graphwright.graph.operator import Operator, register
+from graphwright.graph.tensor import Tensor, TensorLike
+from graphwright.graph.types import Shape, TensorType
+from graphwright.ops.case import Case, Reject, f32, f64, i32
+from graphwright.ops.convert import as_tensor, builder
+from graphwright.ops.gather import take
+from graphwright.ops.movement import expand_dims, squeeze
+from graphwright.ops.shapes import normalize_axis, shape_text
+
+# `slice` here is the tensors' function; Python's own is `builtins.slice`.
+
+Bound: TypeAlias = "Size | None"
+
+
+@register
+class Slice(Operator):
+    """Every `steps`-th element from `starts` on, `sizes` of them; one number of each per axis.
+
+    out[i, ...] = x[start + i·step, ...]; a step may be negative
+    The gradient goes to the places that were read; the others get 0.
+    """
+
+    name = "slice"
+    view = "strided"
+
+    starts: tuple[Size, ...]
+    sizes: tuple[Size, ...]
+    steps: tuple[int, ...]
+
+    def infer(self, x: TensorType) -> TensorType:
+        _check_slices(x.shape, self.starts, self.sizes, self.steps)
+        return x.with_shape(self.sizes)
+
+    def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
+        slices = _numpy_slices(x.shape, self.starts, self.sizes, self.steps)
+        return x[slices] if slices else x
+
+    def flops(self, x: TensorType) -> Size:
+        return 0
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return Embed(x.shape, self.starts, self.steps)(g)
+
+    cases = (
+        Case(f32[5], starts=(1,), sizes=(3,), steps=(1,)),
+        Case(f64["n", 4], starts=(0, 3), sizes=(dim("n"), 2), steps=(1, -2)),
+        Case(f32["n"], starts=(dim("n") - 1,), sizes=(dim("n"),), steps=(-1,)),
+        Case(f64[6, 5], starts=(1, 0), sizes=(2, 2), steps=(3, 4)),
+        Case(i32[3, 2], starts=(3, 0), sizes=(0, 2), steps=(1, 1)),
+        Case(f64[()], starts=(), sizes=(), steps=()),
+    )
+    rejects = (
+        Reject(f32[3], starts=(1,), sizes=(3,), steps=(1,), message="position 3 is outside axis 0"),
+        Reject(
+            f32[3], starts=(1,), sizes=(3,), steps=(-1,), message="position -1 is outside axis 0"
+        ),
+        Reject(
+            f32[3], starts=(-1,), sizes=(1,), steps=(1,), message="position -1 is outside axis 0"
+        ),
+        Reject(f32[3], starts=(0,), sizes=(2,), steps=(0,), message="a step can't be 0"),
+        Reject(f32[3], starts=(0,), sizes=(-2,), steps=(1,), message="a size can't be negative"),
+        Reject(f32[3], starts=(), sizes=(), steps=(), message="rank 1 needs as many starts"),
+    )
+
+
+@register
+class Embed(Operator):
+    """Zeros of `shape` with `x` in every `steps`-th place from `starts` on: slice, reversed.
+
+    out[start + i·step, ...] = x[i, ...]
+    The gradient is read from the places that were written.
+    """
+
+    name = "embed"
+
+    shape: Shape
+    starts: tuple[Size, ...]
+    steps: tuple[int, ...]
+
+    def infer(self, x: TensorType) -> TensorType:
+        if len(self.shape) != x.rank:
+            raise ShapeError(f"rank {x.rank} does not fit in shape {shape_text(self.shape)}")
+        _check_slices(self.shape, self.starts, x.shape, self.steps)
+        return x.with_shape(self.shape)
+
+    def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
+        out = np.empty(evaluate(self.shape, {}), x.dtype)
+        self.kernel_into(out, x)
+        return out
+
+    def kernel_into(self, out: NDArray[Any], x: NDArray[Any]) -> None:
+        out[...] = 0
+        out[_numpy_slices(out.shape, self.starts, x.shape, self.steps)] = x
+
+    def flops(self, x: TensorType) -> Size:
+        return 0
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return Slice(self.starts, x.shape, self.steps)(g)
+
+    cases = (
+        Case(f32[3], shape=(7,), starts=(1,), steps=(2,)),
+        Case(f64["n", 2], shape=(dim("n"), 4), starts=(dim("n") - 1, 0), steps=(-1, 3)),
+        Case(i32[0, 2], shape=(3, 2), starts=(0, 0), steps=(1, 1)),
+        Case(f64[()], shape=(), starts=(), steps=()),
+    )
+    rejects = (
+        Reject(f32[3], shape=(5,), starts=(1,), steps=(2,), message="position 5 is outside axis 0"),
+        Reject(f32[3], shape=(5, 5), starts=(0, 0), steps=(1, 1), message="rank 1 does not fit"),
+    )
+
+
+def _check_slices(
+    shape: Shape, starts: tuple[Size, ...], sizes: tuple[Size, ...], steps: tuple[int, ...]
+) -> None:
+    """Raise unless the slices lie within `shape`, as far as the sizes are known."""
+    if not len(shape) == len(starts) == len(sizes) == len(steps):
+        raise AttributeValueError(f"rank {len(shape)} needs as many starts, sizes and steps")
+    for axis, (size, start, length, step) in enumerate(
+        zip(shape, starts, sizes, steps, strict=True)
+    ):
+        if not isinstance(step, int) or step == 0:
+            raise AttributeValueError(f"a step can't be {step}", hint="a number other than 0")
+        if isinstance(length, int) and length < 0:
+            raise AttributeValueError(f"a size can't be negative, got {length}")
+        if length == 0 or isinstance(start, Dim) or isinstance(length, Dim):
+            continue
+        for position in (start, start + (length - 1) * step):
+            if position < 0 or (isinstance(size, int) and position >= size):
+                raise ShapeError(f"position {position} is outside axis {axis} of size {size}")
+
+
+def _numpy_slices(
+    shape: tuple[int, ...], starts: Sequence[Any], sizes: Sequence[Any], steps: Sequence[int]
+) -> tuple[builtins.slice, ...]:
+    """The same slices in NumPy's terms, now that the sizes are known."""
+    _check_slices(shape, tuple(starts), tuple(sizes), tuple(steps))
+    slices = []
+    for start, size, step in zip(starts, sizes, steps, strict=True):
+        stop = start + size * step
+        if not size:
+            start = stop = 0
+        slices.append(builtins.slice(start, stop if stop >= 0 else None, step))
+    return tuple(slices)
+
+
+@builder
+def embed(
+    x: TensorLike, shape: Sequence[Size], starts: Sequence[Size], steps: Sequence[int]
+) -> Tensor:
+    """Zeros of `shape` with `x` in every `steps`-th place from `starts` on; see `Embed`."""
+    return Embed(tuple(shape), tuple(starts), tuple(steps))(as_tensor(x))
+
+
+@builder
+def slice(
+    x: TensorLike,
+    starts: Sequence[Bound],
+    stops: Sequence[Bound],
+    steps: Sequence[int] | None = None,
+) -> Tensor:
+    """x[start:stop:step] along the first axes: bounds count and are clamped as in Python.
+
+    starts, stops: one for each sliced axis: numbers, sizes, or None for the end; a symbolic size
+                   is a position from the front, whatever number it turns out to be
+    steps:         1 unless given; not 0
+    """
+    tensor = as_tensor(x)
+    count = len(starts)
+    strides = (1,) * count if steps is None else steps
+    if not count == len(stops) == len(strides) <= tensor.ndim:
+        raise AttributeValueError(
+            f"{count} starts, {len(stops)} stops and {len(strides)} steps for rank {tensor.ndim}",
+            hint="one of each for every sliced axis",
+        )
+    keys = [builtins.slice(*key) for key in zip(starts, stops, strides, strict=True)]
+    return _sliced(tensor, [_resolve(key, n) for key, n in zip(keys, tensor.shape, strict=False)])
+
+
+@builder
+def flip(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
+    """`x` with the order of its elements reversed along `axis` (one, several, or None for all)."""
+    tensor = as_tensor(x)
+    given = range(tensor.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
+    axes = {normalize_axis(item, tensor.ndim) for item in given}
+    backwards = builtins.slice(None, None, -1)
+    return _sliced(
+        tensor,
+        [
+            _resolve(backwards if i in axes else builtins.slice(None), size)
+            for i, size in enumerate(tensor.shape)
+        ],
+    )
+
+
+@builder
+def index(x: TensorLike, key: Any) -> Tensor:
+    """x[key]: what `Tensor.__getitem__` does.
+
+    key: integers and symbolic sizes, slices, `None` for a new axis, `...`, or a tuple of these;
+         or one integer tensor or array, whose elements choose along the first axis (see `take`)
+
+    Slices count and are clamped as in Python; a symbolic bound is a position from the front,
+    whatever number it turns out to be. Raises AttributeValueError for other keys, ShapeError for
+    too many indices and for an integer out of range; out of range of a symbolic size, when run.
+    """
+    tensor = as_tensor(x)
+    if isinstance(key, list):
+        key = np.asarray(key)
+    if isinstance(key, Tensor | np.ndarray):
+        return take(tensor, _checked_indices(key), 0)
+    slices: list[tuple[Size, Size, int]] = []
+    dropped: list[int] = []
+    added: list[int] = []
+    for item in _without_ellipsis(key, tensor.ndim):
+        if item is None:
+            added.append(len(slices) - len(dropped) + len(added))
+            continue
+        size = tensor.shape[len(slices)]
+        if isinstance(item, builtins.slice):
+            slices.append(_resolve(item, size))
+        else:
+            dropped.append(len(slices))
+            slices.append((_position(item, size, len(slices)), 1, 1))
+    result = _sliced(tensor, slices)
+    result = squeeze(result, dropped) if dropped else result
+    return expand_dims(result, added) if added else result
+
+
+def _without_ellipsis(key: Any, rank: int) -> list[Any]:
+    """The parts of a key, one for each axis and each new axis."""
+    items = list(key) if isinstance(key, tuple) else [key]
+    dots = [i for i, item in enumerate(items) if item is Ellipsis]
+    used = len(items) - len(dots) - len([item for item in items if item is None])
+    if len(dots) > 1:
+        raise AttributeValueError("an index can have only one ellipsis (...)")
+    if used > rank:
+        raise ShapeError(f"{used} indices for a tensor of rank {rank}")
+    place = dots[0] if dots else len(items)
+    missing = [builtins.slice(None)] * (rank - used)
+    return items[:place] + missing + items[place + 1 :]
+
+
+def _checked_indices(key: Tensor | NDArray[Any]) -> Tensor | NDArray[Any]:
+    if is_integer(key.dtype):
+        return key
+    if key.dtype == bool:
+        raise AttributeValueError(
+            "a boolean mask can't be an index: the size of the result would depend on values",
+            hint="use gw.ops.where(mask, x, 0), or where and a reduction",
+        )
+    raise AttributeValueError(f"an index is made of integers, got {key.dtype}")
+
+
+def _position(item: Any, size: Size, axis: int) -> Size:
+    """An integer index, counted from the front."""
+    if isinstance(item, Dim):
+        return item
+    if isinstance(item, Tensor | np.ndarray | list):
+        raise AttributeValueError(
+            "a tensor or an array can only be the whole index",
+            hint="use gw.ops.take(x, indices, axis) to choose along one axis",
+        )
+    if isinstance(item, bool | np.bool_) or not isinstance(item, int | np.integer):
+        raise AttributeValueError(
+            f"{item!r} can't be an index",
+            hint="use integers, slices, None, ... or one integer tensor",
+        )
+    number = int(item)
+    if isinstance(size, int) and not -size <= number < size:
+        raise ShapeError(f"index {number} is out of range for axis {axis} of size {size}")
+    return number if number >= 0 else size + number
+
+
+def _sliced(x: Tensor, slices: list[tuple[Size, Size, int]]) -> Tensor:
+    """`x` by (start, size, step) along its first axes; `x` itself when that is all of it."""
+    parts = [(0, 0, 1) if n == 0 else (i, n, 1 if n == 1 else k) for i, n, k in slices]
+    parts += [(0, size, 1) for size in x.shape[len(parts) :]]
+    if parts == [(0, size, 1) for size in x.shape]:
+        return x
+    starts, sizes, steps = zip(*parts, strict=True)
+    return Slice(starts, sizes, steps)(x)
+
+
+def _resolve(key: builtins.slice, size: Size) -> tuple[Size, Size, int]:
+    """(start, length, step) of a Python slice along an axis of this size.
+
+    With symbolic sizes the length is right, and the start too where the length is not 0.
+    """
+    step = 1 if key.step is None else _whole(key.step, "step")
+    start, stop = _whole(key.start, "bound"), _whole(key.stop, "bound")
+    if isinstance(step, Dim) or step == 0:
+        raise AttributeValueError(f"the step of a slice must be a number other than 0, got {step}")
+    if isinstance(size, int) and not isinstance(start, Dim) and not isinstance(stop, Dim):
+        positions = range(*builtins.slice(start, stop, step).indices(size))
+        return (positions.start if positions else 0), len(positions), step
+    if step > 0:
+        low = 0 if start is None else _from_front(start, size)
+        high = size if stop is None else _from_front(stop, size)
+        first = positive(low)
+        if isinstance(low, int) and low < step and high == size:
+            return first, ceildiv(size - first, step), step  # can't be negative, even for size 0
+    else:
+        low = 0 if stop is None else _from_front(stop, size) + 1
+        high = size if start is None else _from_front(start, size) + 1
+        first = minimum(high, size) - 1
+    return first, ceildiv(_count_between(low, high, size), abs(step)), step
+
+
+def _whole(bound: Any, what: str) -> Any:
+    if bound is None or isinstance(bound, Dim):
+        return bound
+    if isinstance(bound, bool) or not isinstance(bound, int | np.integer):
+        raise AttributeValueError(f"the {what} of a slice must be a whole number, got {bound!r}")
+    return int(bound)
+
+
+def _from_front(bound: Size, size: Size) -> Size:
+    return size + bound if isinstance(bound, int) and bound < 0 else bound
+
+
+def _count_between(low: Size, high: Size, size: Size) -> Size:
+    """How many whole numbers lie in [low, high) and in [0, size).
+
+    Equal counts are to look equal, however the slice was put: x[:-2], x[1:-1] and x[2:] agree.
+    """
+    span = high - low
+    if positive(span) == span:
+        return _count_from(low, size) - _count_from(high, size)
+    return positive(minimum(high, size) - positive(low))
+
+
+def _count_from(low: Size, size: Size) -> Size:
+    """How many whole numbers lie in [low, size), from 0 on."""
+    span = size - low
+    if isinstance(span, int):  # of the last few, none may be before the front
+        return size - positive(low) if span > 0 else 0
+    return positive(size - positive(low))

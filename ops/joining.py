@@ -1,0 +1,302 @@
+"""Tensors put together, taken apart and extended along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphwright.graph.dim import Size, dim, evaluate, exact_quotient
+from graphwright.graph.dtype import is_boolean, is_floating, short_name
+from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
+from graphwright.graph.operator import Operator, register
+from graphwright.graph.tensor import Tensor, TensorLike
+from graphwright.graph.types import Shape, TensorType
+from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32, u8
+from graphwright.ops.convert import as_tensor, builder, promoted
+from graphwright.ops.creation import zeros_like
+from graphwright.ops.indexing import Slice
+from graphwright.ops.movement import expand_dims
+from graphwright.ops.shapes import normalize_axis, shape_text
+
+
+@register
+class Concatenate(Operator):
+    """The inputs one after another along an axis; their other sizes agree.
+
+    The gradient is split again.
+    """
+
+    name = "concatenate"
+
+    axis: int
+
+    def infer(self, *tensors: TensorType) -> TensorType:
+        if not tensors:
+            raise ShapeError("needs at least one tensor")
+        first = tensors[0]
+        if normalize_axis(self.axis, first.rank) != self.axis:
+            raise AttributeValueError(f"axis {self.axis} must be counted from the front")
+        total: Size = 0
+        for position, kind in enumerate(tensors):
+            if kind.dtype != first.dtype:
+                names = f"{short_name(first.dtype)} and {short_name(kind.dtype)}"
+                raise DTypeError(f"dtypes differ: {names}", hint="cast one to the other's dtype")
+            if self._others(kind.shape) != self._others(first.shape):
+                raise ShapeError(
+                    f"shapes {shape_text(first.shape)} and {shape_text(kind.shape)} of tensors 0 "
+                    f"and {position} differ on other axes than {self.axis}",
+                    hint=f"only the sizes of axis {self.axis} may differ",
+                )
+            total = total + kind.shape[self.axis]
+        return first.with_shape((*first.shape[: self.axis], total, *first.shape[self.axis + 1 :]))
+
+    def _others(self, shape: Shape) -> tuple[Shape, Shape]:
+        return shape[: self.axis], shape[self.axis + 1 :]
+
+    def kernel(self, *tensors: NDArray[Any]) -> NDArray[Any]:
+        return np.concatenate(tensors, self.axis)
+
+    def kernel_into(self, out: NDArray[Any], *tensors: NDArray[Any]) -> None:
+        np.concatenate(tensors, self.axis, out=out)
+
+    def flops(self, *tensors: TensorType) -> Size:
+        return 0
+
+    def gradient(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        *inputs, _, g = tensors
+        return Split(self.axis, tuple(tensor.shape[self.axis] for tensor in inputs)).apply(g)
+
+    cases = (
+        Case(f32["n", 2], f32[3, 2], axis=0),
+        Case(f64[2, 1], f64[2, 3], f64[2, 0], axis=1),
+        Case(i32[2], axis=0),
+        Case(bool_[1, 2, 2], bool_[1, 1, 2], axis=1),
+    )
+    rejects = (
+        Reject(axis=0, message="needs at least one tensor"),
+        Reject(f32[2, 3], f32[2, 4], axis=0, message="shapes [2,3] and [2,4] of tensors 0 and 1"),
+        Reject(f32[2, 3], f32[2], axis=0, message="shapes [2,3] and [2] of tensors 0 and 1"),
+        Reject(f32[2], i32[2], axis=0, message="dtypes differ: f32 and i32"),
+        Reject(f32[2], f32[2], axis=1, message="axis 1 is out of range for rank 1"),
+        Reject(f32[()], f32[()], axis=0, message="axis 0 is out of range for rank 0"),
+    )
+
+
+@builder
+def concatenate(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
+    """The `tensors` one after another along `axis`.
+
+    Raises ShapeError for none, or when other sizes differ.
+    """
+    if isinstance(tensors, Tensor) or not tensors:
+        raise ShapeError("needs at least one tensor, in a list")
+    parts = promoted(*tensors)
+    if len(parts) == 1:
+        normalize_axis(axis, parts[0].ndim)
+        return parts[0]
+    return Concatenate(normalize_axis(axis, parts[0].ndim))(*parts)
+
+
+@builder
+def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
+    """The `tensors`, all of one shape, side by side along a new axis.
+
+    Raises ShapeError for none, or when shapes differ.
+    """
+    if isinstance(tensors, Tensor) or not tensors:
+        raise ShapeError("needs at least one tensor, in a list")
+    parts = promoted(*tensors)
+    for position, part in enumerate(parts):
+        if part.shape != parts[0].shape:
+            raise ShapeError(
+                f"shapes {shape_text(parts[0].shape)} and {shape_text(part.shape)} of tensors 0 "
+                f"and {position} differ",
+                details=[("first", parts[0].describe()), ("other", part.describe())],
+            )
+    return concatenate([expand_dims(part, axis) for part in parts], axis)
+
+
+@register
+class Split(Operator):
+    """`x` in pieces along an axis, `sizes` long; they add up to its size.
+
+    The gradients are put together again, zeros for a piece without one.
+    """
+
+    name = "split"
+
+    axis: int
+    sizes: tuple[Size, ...]
+
+    def infer(self, x: TensorType) -> tuple[TensorType, ...]:
+        if normalize_axis(self.axis, x.rank) != self.axis:
+            raise AttributeValueError(f"axis {self.axis} must be counted from the front")
+        total: Size = 0
+        for size in self.sizes:
+            if isinstance(size, int) and size < 0:
+                raise ShapeError(f"a size can't be negative, got {size}")
+            total = total + size
+        if not self.sizes or total != x.shape[self.axis]:
+            raise ShapeError(
+                f"sizes {shape_text(self.sizes)} add up to {total}, "
+                f"but axis {self.axis} has {x.shape[self.axis]}"
+            )
+        before, after = x.shape[: self.axis], x.shape[self.axis + 1 :]
+        return tuple(x.with_shape((*before, size, *after)) for size in self.sizes)
+
+    def kernel(self, x: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        self.infer(TensorType(x.dtype, x.shape))
+        return tuple(np.split(x, np.cumsum(evaluate(self.sizes, {}))[:-1], self.axis))
+
+    def kernel_into(self, out: Any, x: NDArray[Any]) -> None:
+        targets = out if isinstance(out, tuple) else (out,)
+        for target, piece in zip(targets, self.kernel(x), strict=True):
+            target[...] = piece
+
+    def flops(self, x: TensorType) -> Size:
+        return 0
+
+    def gradient(self, x: Tensor, *rest: Any) -> Tensor:
+        pieces, received = rest[: len(self.sizes)], rest[len(self.sizes) :]
+        whole = [
+            zeros_like(piece) if g is None else g for piece, g in zip(pieces, received, strict=True)
+        ]
+        return concatenate(whole, self.axis)
+
+    cases = (
+        Case(f32["n", 5], axis=1, sizes=(2, 0, 3)),
+        Case(f64[4, 2], axis=0, sizes=(1, 3)),
+        Case(f64[3, "n"], axis=1, sizes=(dim("n"),)),
+        Case(i32[2], axis=0, sizes=(1, 1)),
+    )
+    rejects = (
+        Reject(f32[4], axis=0, sizes=(1, 2), message="sizes [1,2] add up to 3, but axis 0 has 4"),
+        Reject(f32["n"], axis=0, sizes=(1, 2), message="add up to 3, but axis 0 has n"),
+        Reject(f32[4], axis=0, sizes=(5, -1), message="a size can't be negative, got -1"),
+        Reject(f32[4], axis=0, sizes=(), message="sizes [] add up to 0, but axis 0 has 4"),
+        Reject(f32[4], axis=1, sizes=(4,), message="axis 1 is out of range for rank 1"),
+    )
+
+
+@builder
+def split(x: TensorLike, sections: int | Sequence[Size], axis: int = 0) -> tuple[Tensor, ...]:
+    """`x` in pieces along `axis`: so many equal ones, or ones of the sizes given.
+
+    Raises ShapeError when they don't add up to the axis.
+    """
+    tensor = as_tensor(x)
+    place = normalize_axis(axis, tensor.ndim)
+    if not isinstance(sections, int):
+        return Split(place, tuple(sections)).apply(tensor)
+    size = tensor.shape[place]
+    each = exact_quotient(size, sections) if sections > 0 else None
+    if each is None:
+        raise ShapeError(
+            f"axis {axis} of size {size} has no {sections} equal pieces",
+            hint="give the sizes of the pieces",
+        )
+    return Split(place, (each,) * sections).apply(tensor)
+
+
+@register
+class Pad(Operator):
+    """`x` with `widths` (before, after) more elements on each axis, all of them `value`.
+
+    The gradient is that of the middle.
+    """
+
+    name = "pad"
+
+    widths: tuple[tuple[Size, Size], ...]
+    value: bool | int | float
+
+    def infer(self, x: TensorType) -> TensorType:
+        if len(self.widths) != x.rank:
+            raise AttributeValueError(
+                f"{len(self.widths)} pairs of widths for rank {x.rank}",
+                hint="one pair (before, after) for each axis",
+            )
+        for width in (width for pair in self.widths for width in pair):
+            if isinstance(width, int) and width < 0:
+                raise AttributeValueError(
+                    f"a width can't be negative, got {width}", hint="cut with x[1:] instead"
+                )
+        _check_fill(self.value, x)
+        return x.with_shape(
+            tuple(
+                before + size + after
+                for size, (before, after) in zip(x.shape, self.widths, strict=True)
+            )
+        )
+
+    def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
+        shape = self.infer(TensorType(x.dtype, x.shape)).shape
+        out = np.empty(evaluate(shape, {}), x.dtype)
+        self.kernel_into(out, x)
+        return out
+
+    def kernel_into(self, out: NDArray[Any], x: NDArray[Any]) -> None:
+        out[...] = self.value
+        pairs = zip(self.widths, x.shape, strict=True)
+        out[tuple(slice(before, before + size) for (before, _), size in pairs)] = x
+
+    def flops(self, x: TensorType) -> Size:
+        return 0
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return Slice(tuple(before for before, _ in self.widths), x.shape, (1,) * x.ndim)(g)
+
+    cases = (
+        Case(f32["n", 2], widths=((1, 2), (0, 3)), value=0.0),
+        Case(f64[2], widths=((2, dim("n")),), value=-1.5),
+        Case(i32[2, 1], widths=((0, 0), (1, 1)), value=7),
+        Case(bool_[2], widths=((1, 0),), value=True),
+        Case(f64[()], widths=(), value=0.0),
+        Case(f64[0, 2], widths=((1, 1), (0, 0)), value=float("-inf")),
+    )
+    rejects = (
+        Reject(f32[2], widths=((-1, 0),), value=0.0, message="a width can't be negative, got -1"),
+        Reject(f32[2, 2], widths=((1, 0),), value=0.0, message="1 pairs of widths for rank 2"),
+        Reject(i32[2], widths=((1, 0),), value=0.5, message="0.5 is no i32"),
+        Reject(u8[2], widths=((1, 0),), value=-1, message="-1 is no u8"),
+    )
+
+
+def _check_fill(value: object, x: TensorType) -> None:
+    """Raise unless `value` is a number of the kind and in the range of the dtype of `x`."""
+    if is_boolean(x.dtype):
+        fits = isinstance(value, bool)
+    elif is_floating(x.dtype):
+        fits = isinstance(value, int | float)
+    else:
+        limits = np.iinfo(x.dtype)
+        fits = isinstance(value, int) and limits.min <= value <= limits.max
+    if not fits:
+        raise DTypeError(f"the value {value!r} is no {short_name(x.dtype)}")
+
+
+@builder
+def pad(
+    x: TensorLike,
+    widths: int | Sequence[Sequence[Size]],
+    value: bool | int | float = 0,
+) -> Tensor:
+    """`x` with more elements around it, all of them `value`.
+
+    widths: (before, after) for each axis, or one number for all sides
+    """
+    tensor = as_tensor(x)
+    pairs = ((widths, widths),) * tensor.ndim if isinstance(widths, int) else widths
+    for pair in pairs:
+        if not isinstance(pair, Sequence) or len(pair) != 2:
+            raise AttributeValueError(
+                f"widths are pairs (before, after), one for each axis, got {pair!r}"
+            )
+    kind = bool if is_boolean(tensor.dtype) else float if is_floating(tensor.dtype) else None
+    number = value if kind is None or isinstance(value, float) else kind(value)
+    if all(width == 0 for pair in pairs for width in pair) and len(pairs) == tensor.ndim:
+        return tensor
+    return Pad(tuple((before, after) for before, after in pairs), number)(tensor)
