@@ -9,7 +9,7 @@ array([[2., 4., 6.]], dtype=float32)
 
 from typing import TYPE_CHECKING
 
-from graphwright import ops
+from graphwright import nn, ops
 from graphwright.compiler.differentiate import grad
 from graphwright.graph.dim import dim
 from graphwright.graph.dtype import (
@@ -52,6 +52,7 @@ from graphwright.graph.parse import parse
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.text import text
 from graphwright.graph.types import TensorType
+from graphwright.nn import init
 from graphwright.runtime.compiled import CompiledFunction, compile
 from graphwright.runtime.interpret import interpret
 
@@ -88,21 +89,23 @@ __all__ = [
     "float32",
     "float64",
     "grad",
+    "init",
     "input",
+    "int8",
     "int16",
     "int32",
     "int64",
-    "int8",
     "interpret",
+    "nn",
     "ops",
     "parameter",
     "parse",
     "scope",
     "text",
+    "uint8",
     "uint16",
     "uint32",
     "uint64",
-    "uint8",
 ]
 
 
