@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.dim import Sizes
+from graphwright.graph.errors import GraphwrightError
 from graphwright.graph.graph import Graph
 from graphwright.graph.node import Node
 from graphwright.graph.tensor import Tensor
@@ -50,8 +51,14 @@ def evaluate_graph(
 
 
 def run_kernel(node: Node, arrays: list[Array], sizes: Sizes) -> tuple[Array, ...]:
-    """The output arrays of one node. NumPy's scalars become arrays of rank 0."""
-    result = node.op.bind(sizes).kernel(*arrays)
+    """The output arrays of one node. NumPy's scalars become arrays of rank 0.
+
+    What a kernel refuses is told with the node's place.
+    """
+    try:
+        result = node.op.bind(sizes).kernel(*arrays)
+    except GraphwrightError as error:
+        raise error.located(node.op.name, (), node.source) from None
     return tuple(
         np.asarray(array) for array in (result if isinstance(result, tuple) else (result,))
     )

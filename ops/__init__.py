@@ -88,19 +88,9 @@ from graphwright.ops.movement import (
     transpose,
 )
 from graphwright.ops.normalization import layer_norm, log_softmax, softmax
+from graphwright.ops.product import product_of_others
 from graphwright.ops.random import dropout, random_normal, random_uniform
-from graphwright.ops.reduction import (
-    all,
-    any,
-    argmax,
-    argmin,
-    count_nonzero,
-    max,
-    min,
-    prod,
-    product_of_others,
-    sum,
-)
+from graphwright.ops.reduction import all, any, argmax, argmin, count_nonzero, max, min, prod, sum
 from graphwright.ops.rounding import ceil, floor, round, trunc
 from graphwright.ops.selection import stop_gradient, where
 from graphwright.ops.statistics import logsumexp, mean, std, var

@@ -31,15 +31,17 @@ class Composite(Operator):
         try:
             outputs = decomposition(self, types).outputs
         except GraphwrightError as error:
-            # Its details speak of placeholders; `apply` names the user's own operands instead.
-            raise type(error)(error.what, hint=error.hint) from None
+            raise _without_place(error) from None
         kinds = tuple(tensor.type for tensor in outputs)
         return kinds if len(kinds) > 1 else kinds[0]
 
     def kernel(self, *arrays: Any, **_: Any) -> Any:
         types = tuple(TensorType(array.dtype, array.shape) for array in arrays)
         graph = decomposition(self, types)
-        results = evaluate_graph(graph, dict(zip(graph.inputs, arrays, strict=True)), {})
+        try:
+            results = evaluate_graph(graph, dict(zip(graph.inputs, arrays, strict=True)), {})
+        except GraphwrightError as error:
+            raise _without_place(error) from None
         return results if len(results) > 1 else results[0]
 
     def flops(self, *types: Any, **_: Any) -> Size:
@@ -47,6 +49,11 @@ class Composite(Operator):
         for node in decomposition(self, types).operations:
             total = total + node.op.flops(*(tensor.type for tensor in node.inputs))
         return total
+
+
+def _without_place(error: GraphwrightError) -> GraphwrightError:
+    """The same error, but for its place: that of a placeholder, where the user's is wanted."""
+    return type(error)(error.what, hint=error.hint)
 
 
 def decomposition(op: Operator, types: tuple[TensorType, ...]) -> Graph:
