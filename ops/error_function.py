@@ -2,14 +2,13 @@
 
 Rational Chebyshev approximations for the error function, Mathematics of Computation 23 (1969),
 pp. 631-637, https://doi.org/10.1090/S0025-5718-1969-0247736-4, with the coefficients of its
-implementation CALERF (https://netlib.org/specfun/erf): within a few units of the last place of
+implementation CALERF (https://netlib.org/specfun/erf): within 8 units of the last place of
 float64, which everything here is computed in.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -98,9 +97,9 @@ class Erf(Real):
     name = "erf"
 
     def kernel(self, x: NDArray[Any]) -> Any:
-        y = x.astype(float64)
-        tail = np.copysign(1 - _complement(np.abs(y)), y)
-        return np.where(np.abs(y) <= _SPLIT, _near_zero(y), tail).astype(x.dtype)
+        wide = x.astype(float64)
+        pieces = [_near_zero, lambda y: np.copysign(1 - _complement(np.abs(y)), y)]
+        return np.piecewise(wide, [np.abs(wide) <= _SPLIT], pieces).astype(x.dtype)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * (2 / math.sqrt(math.pi) * exp(-square(x)))
@@ -123,10 +122,10 @@ class Erfc(Real):
     name = "erfc"
 
     def kernel(self, x: NDArray[Any]) -> Any:
-        y = x.astype(float64)
-        tail = _complement(np.abs(y))
-        tail = np.where(y < 0, 2 - tail, tail)
-        return np.where(np.abs(y) <= _SPLIT, 1 - _near_zero(y), tail).astype(x.dtype)
+        wide = x.astype(float64)
+        regions = [np.abs(wide) <= _SPLIT, wide < -_SPLIT]
+        pieces = [lambda y: 1 - _near_zero(y), lambda y: 2 - _complement(-y), _complement]
+        return np.piecewise(wide, regions, pieces).astype(x.dtype)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return -g * (2 / math.sqrt(math.pi) * exp(-square(x)))
@@ -139,32 +138,36 @@ class Erfc(Real):
     )
 
 
-def _near_zero(x: NDArray[Any]) -> NDArray[Any]:
+def _near_zero(x: NDArray[Any]) -> Any:
     """erf(x) for |x| ≤ 0.46875."""
-    result: NDArray[Any] = x * _ratio(_SMALL, np.minimum(x * x, 1))
-    return result
+    return x * _ratio(_SMALL, np.square(x))
 
 
-def _complement(x: NDArray[Any]) -> NDArray[Any]:
+def _complement(x: NDArray[Any]) -> Any:
     """erfc(x) for x ≥ 0.46875."""
-    middle = _ratio(_MIDDLE, np.minimum(x, _TAIL))
-    inverse = 1 / np.square(np.maximum(x, _TAIL))
-    large = (1 / math.sqrt(math.pi) - inverse * _ratio(_LARGE, inverse)) / x
+    scaled = np.piecewise(x, [x <= _TAIL], [lambda y: _ratio(_MIDDLE, y), _far])
     # exp(-x²) loses the digits that x² is rounded by: x = coarse + fine, with coarse² exact.
     x = np.minimum(x, 30)  # where erfc is 0 in float64
     coarse = np.trunc(x * 16) / 16
-    decay = np.exp(-coarse * coarse) * np.exp(-(x - coarse) * (x + coarse))
-    result: NDArray[Any] = decay * np.where(x <= _TAIL, middle, large)
-    return result
+    return np.exp(-np.square(coarse)) * np.exp((coarse - x) * (coarse + x)) * scaled
 
 
-def _ratio(coefficients: Sequence[Sequence[float]], x: NDArray[Any]) -> Any:
+def _far(x: NDArray[Any]) -> Any:
+    """exp(x²) erfc(x) for x ≥ 4."""
+    inverse = 1 / np.square(x)
+    return (1 / math.sqrt(math.pi) - inverse * _ratio(_LARGE, inverse)) / x
+
+
+def _ratio(coefficients: tuple[tuple[float, ...], ...], x: NDArray[Any]) -> NDArray[Any]:
     """The quotient of two polynomials, by Horner's rule."""
-    numerator, denominator = (np.zeros_like(x) for _ in coefficients)
+    numerator, denominator = np.zeros_like(x), np.zeros_like(x)
     for p, q in zip(*coefficients, strict=True):
-        numerator = numerator * x + p
-        denominator = denominator * x + q
-    return numerator / denominator
+        numerator *= x
+        numerator += p
+        denominator *= x
+        denominator += q
+    numerator /= denominator
+    return numerator
 
 
 erf = Erf()
