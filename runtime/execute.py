@@ -34,7 +34,7 @@ class Program:
         self.slots: Slots = [None] * len(plan.values)
         for number, frozen in plan.constants:
             self.slots[number] = frozen.array
-        arena = aligned_bytes(self.layout.peak)
+        self.arena = aligned_bytes(self.layout.peak)
         self.fresh: list[tuple[int, int, tuple[int, ...], Any]] = []
         self.calls: list[tuple[Call, Node]] = []
         for step in plan.steps:
@@ -43,10 +43,10 @@ class Program:
                 self._bind_view(step, op.kernel)
                 continue
             for number in step.outputs:
-                self._bind_output(number, sizes, arena)
+                self._bind_output(number, sizes)
             self.calls.append((_call(op.kernel_into, step), step.node))
 
-    def _bind_output(self, number: int, sizes: dict[str, int], arena: Array) -> None:
+    def _bind_output(self, number: int, sizes: dict[str, int]) -> None:
         value = self.plan.values[number]
         kind = value.type.bind(sizes)
         shape: Any = kind.shape
@@ -54,7 +54,7 @@ class Program:
             self.fresh.append((number, value.buffer, shape, kind.dtype))
         else:
             start, nbytes = self.layout.offsets[value.buffer], kind.nbytes
-            array = arena[start : start + nbytes]
+            array = self.arena[start : start + nbytes]
             self.slots[number] = array.view(kind.dtype).reshape(shape)
 
     def _bind_view(self, step: Step, view: Callable[[Array], Array]) -> None:
