@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 from typing import cast as cast_type
 
@@ -15,11 +14,12 @@ from graphwright.graph.dtype import DType, as_dtype, float32, int64, is_floating
 from graphwright.graph.errors import AttributeValueError, DTypeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
-from graphwright.graph.types import Shape, TensorType
+from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject
 from graphwright.ops.comparison import equal
 from graphwright.ops.convert import as_tensor, builder, cast
 from graphwright.ops.movement import broadcast_to, expand_dims
+from graphwright.ops.shapes import ShapeLike, as_shape, check_sizes
 
 
 @register
@@ -38,8 +38,7 @@ class Arange(Operator):
     dtype: DType
 
     def infer(self) -> TensorType:
-        if isinstance(self.size, int) and self.size < 0:
-            raise AttributeValueError(f"a size can't be negative, got {self.size}")
+        check_sizes((self.size,))
         whole = isinstance(self.start, int | Dim) and isinstance(self.step, int)
         if not (is_floating(self.dtype) or (is_integer(self.dtype) and whole)):
             raise DTypeError(f"numbers {self.start}, step {self.step} can't be {self.dtype}")
@@ -129,23 +128,23 @@ def _count(start: Size | float, stop: Size | float, step: int | float) -> Size:
 
 
 @builder
-def full(shape: Size | Sequence[Size], value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
+def full(shape: ShapeLike, value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
     """A tensor of `shape` with `value` (broadcast) everywhere.
 
     dtype: the value's own unless given
     """
     filled = as_tensor(value, None if dtype is None else as_dtype(dtype))
-    return broadcast_to(filled, _shape(shape))
+    return broadcast_to(filled, as_shape(shape))
 
 
 @builder
-def zeros(shape: Size | Sequence[Size], dtype: DTypeLike = float32) -> Tensor:
+def zeros(shape: ShapeLike, dtype: DTypeLike = float32) -> Tensor:
     """A tensor of zeros."""
     return full(shape, 0, dtype)
 
 
 @builder
-def ones(shape: Size | Sequence[Size], dtype: DTypeLike = float32) -> Tensor:
+def ones(shape: ShapeLike, dtype: DTypeLike = float32) -> Tensor:
     """A tensor of ones."""
     return full(shape, 1, dtype)
 
@@ -174,7 +173,3 @@ def eye(rows: Size, columns: Size | None = None, dtype: DTypeLike = float32) -> 
     """The matrix with ones on its diagonal and zeros elsewhere; square without `columns`."""
     across = arange(rows if columns is None else columns)
     return cast(equal(expand_dims(arange(rows), 1), across), dtype)
-
-
-def _shape(shape: Size | Sequence[Size]) -> Shape:
-    return (shape,) if isinstance(shape, int | Dim) else tuple(shape)

@@ -19,7 +19,7 @@ from graphwright.ops.case import Case, Reject, f32, f64, i32
 from graphwright.ops.convert import as_tensor, builder
 from graphwright.ops.gather import take
 from graphwright.ops.movement import expand_dims, squeeze
-from graphwright.ops.shapes import normalize_axis, shape_text
+from graphwright.ops.shapes import check_sizes, normalize_axis, shape_text
 
 # `slice` here is the tensors' function; Python's own is `builtins.slice`.
 
@@ -135,8 +135,7 @@ def _check_slices(
     ):
         if not isinstance(step, int) or step == 0:
             raise AttributeValueError(f"a step can't be {step}", hint="a number other than 0")
-        if isinstance(length, int) and length < 0:
-            raise AttributeValueError(f"a size can't be negative, got {length}")
+        check_sizes((length,))
         if length == 0 or isinstance(start, Dim) or isinstance(length, Dim):
             continue
         for position in (start, start + (length - 1) * step):

@@ -19,7 +19,7 @@ from graphwright.ops.convert import as_tensor, builder, promoted
 from graphwright.ops.creation import zeros_like
 from graphwright.ops.indexing import Slice
 from graphwright.ops.movement import expand_dims
-from graphwright.ops.shapes import normalize_axis, shape_text
+from graphwright.ops.shapes import check_sizes, normalize_axis, shape_text
 
 
 @register
@@ -134,10 +134,9 @@ class Split(Operator):
     def infer(self, x: TensorType) -> tuple[TensorType, ...]:
         if normalize_axis(self.axis, x.rank) != self.axis:
             raise AttributeValueError(f"axis {self.axis} must be counted from the front")
+        check_sizes(self.sizes)
         total: Size = 0
         for size in self.sizes:
-            if isinstance(size, int) and size < 0:
-                raise ShapeError(f"a size can't be negative, got {size}")
             total = total + size
         if not self.sizes or total != x.shape[self.axis]:
             raise ShapeError(

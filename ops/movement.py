@@ -16,8 +16,11 @@ from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.case import Case, Reject, f32, f64, i32
 from graphwright.ops.convert import as_tensor, builder
 from graphwright.ops.shapes import (
+    ShapeLike,
+    as_shape,
     broadcast,
     check_axes,
+    check_sizes,
     inverse_permutation,
     normalize_axes,
     normalize_axis,
@@ -39,6 +42,7 @@ class Reshape(Operator):
     shape: Shape
 
     def infer(self, x: TensorType) -> TensorType:
+        check_sizes(self.shape)
         if product(self.shape) != x.size:
             raise ShapeError(
                 f"{x.size} elements don't fit shape {shape_text(self.shape)}, "
@@ -62,17 +66,21 @@ class Reshape(Operator):
         Case(i32[1], shape=()),
         Case(f32[0, 3], shape=(3, 0)),
     )
-    rejects = (Reject(f32[2, 3], shape=(4, 2), message="6 elements don't fit shape [4,2]"),)
+    rejects = (
+        Reject(f32[2, 3], shape=(4, 2), message="6 elements don't fit shape [4,2]"),
+        Reject(f32["n"], shape=(4,), message="n elements don't fit shape [4]"),
+        Reject(f32[2, 3], shape=(-2, -3), message="a size can't be negative, got -2"),
+    )
 
 
 @builder
-def reshape(x: TensorLike, shape: Sequence[Size]) -> Tensor:
+def reshape(x: TensorLike, shape: ShapeLike) -> Tensor:
     """`x` in another shape; one size may be -1, which is then what is left of the elements.
 
     Raises ShapeError when the elements don't fit, AttributeValueError for several -1.
     """
     tensor = as_tensor(x)
-    sizes = tuple(shape)
+    sizes = as_shape(shape)
     unknown = [i for i, size in enumerate(sizes) if size == -1]
     if len(unknown) > 1:
         raise AttributeValueError(f"only one size can be -1, got {shape_text(sizes)}")
@@ -295,6 +303,7 @@ class BroadcastTo(Operator):
     shape: Shape
 
     def infer(self, x: TensorType) -> TensorType:
+        check_sizes(self.shape)
         if broadcast(x.shape, self.shape) != self.shape:
             raise ShapeError(
                 f"{shape_text(x.shape)} does not broadcast to {shape_text(self.shape)}"
@@ -320,13 +329,14 @@ class BroadcastTo(Operator):
     rejects = (
         Reject(f32[3], shape=(4,), message="shapes [3] and [4] differ"),
         Reject(f32[3], shape=(1,), message="[3] does not broadcast to [1]"),
+        Reject(f32[1], shape=(-1,), message="a size can't be negative, got -1"),
     )
 
 
 @builder
-def broadcast_to(x: TensorLike, shape: Sequence[Size]) -> Tensor:
+def broadcast_to(x: TensorLike, shape: ShapeLike) -> Tensor:
     """`x` broadcast to `shape`, as NumPy does it. Raises ShapeError when it does not fit."""
-    tensor, sizes = as_tensor(x), tuple(shape)
+    tensor, sizes = as_tensor(x), as_shape(shape)
     return tensor if sizes == tensor.shape else BroadcastTo(sizes)(tensor)
 
 

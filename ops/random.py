@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from graphwright.graph.dim import Dim, Size, dim, evaluate, product
+from graphwright.graph.dim import Size, dim, evaluate, product
 from graphwright.graph.dtype import DType, as_dtype, float32, is_floating, short_name, uint64
-from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
+from graphwright.graph.errors import AttributeValueError, DTypeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
@@ -25,6 +25,7 @@ from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, as_tensor, builder
 from graphwright.ops.exponential import log, sqrt
 from graphwright.ops.selection import where
+from graphwright.ops.shapes import ShapeLike, as_shape, check_sizes
 from graphwright.ops.trigonometric import cos
 
 _MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -95,9 +96,7 @@ class RandomUniform(Operator):
             raise DTypeError(f"the counter must be u64[], got {counter}")
         if not is_floating(self.dtype):
             raise DTypeError(f"gives floating numbers, not {short_name(self.dtype)}")
-        for size in self.shape:
-            if isinstance(size, int) and size < 0:
-                raise ShapeError(f"a size can't be negative, got {size}")
+        check_sizes(self.shape)
         return TensorType(self.dtype, self.shape)
 
     def kernel(self, counter: NDArray[Any]) -> NDArray[Any]:
@@ -153,27 +152,31 @@ def check_seed(seed: object) -> None:
 
 @builder
 def random_uniform(
-    counter: TensorLike, seed: int, shape: Size | Sequence[Size], dtype: DTypeLike = float32
+    counter: TensorLike,
+    seed: int,
+    shape: ShapeLike,
+    dtype: DTypeLike = float32,
 ) -> Tensor:
     """Random numbers in [0, 1), a function of the seed and the counter; see `RandomUniform`.
 
     counter: a scalar, cast to uint64: a tensor that differs at each step, or a number
     """
-    sizes = (shape,) if isinstance(shape, int | Dim) else tuple(shape)
-    return RandomUniform(seed, sizes, as_dtype(dtype))(as_tensor(counter, uint64))
+    return RandomUniform(seed, as_shape(shape), as_dtype(dtype))(as_tensor(counter, uint64))
 
 
 @builder
 def random_normal(
-    counter: TensorLike, seed: int, shape: Size | Sequence[Size], dtype: DTypeLike = float32
+    counter: TensorLike,
+    seed: int,
+    shape: ShapeLike,
+    dtype: DTypeLike = float32,
 ) -> Tensor:
     """Random numbers of mean 0 and variance 1, a function of the seed and the counter.
 
     √(-2 log u) cos(2πv) of two uniform numbers, u in (0, 1] and v in [0, 1) (Box and Muller, "A
     note on the generation of random normal deviates", Ann. Math. Stat. 29, 1958).
     """
-    sizes = (shape,) if isinstance(shape, int | Dim) else tuple(shape)
-    uniform = random_uniform(counter, seed, (2, *sizes), dtype)
+    uniform = random_uniform(counter, seed, (2, *as_shape(shape)), dtype)
     u, v = 1 - uniform[0], uniform[1]
     return sqrt(-2 * log(u)) * cos(2 * np.pi * v)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
-from graphwright.graph.dim import Dim, Size
+from graphwright.graph.dim import Dim, Size, dim
 from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.tensor import Axis
 from graphwright.graph.types import Shape
+
+ShapeLike: TypeAlias = "Size | str | Sequence[Size | str]"
 
 
 def broadcast(*shapes: Shape) -> Shape:
@@ -39,6 +42,32 @@ def _mismatch(size: Size, other: Size, axis: int, shapes: Sequence[Shape]) -> Sh
     else:
         hint = "sizes broadcast when they are equal or one of them is 1"
     return ShapeError(f"shapes {listed} differ: {size} != {other} on axis {axis}", hint=hint)
+
+
+def as_shape(shape: ShapeLike) -> Shape:
+    """`shape` as a tuple of sizes; a name stands for `gw.dim(name)`, one size for a shape of one.
+
+    Raises ShapeError for what is no size, AttributeValueError for what is no name.
+    """
+    given = (shape,) if isinstance(shape, str | int | np.integer | Dim) else tuple(shape)
+    return tuple(_as_size(size) for size in given)
+
+
+def _as_size(size: object) -> Size:
+    if isinstance(size, str):
+        return dim(size)
+    if isinstance(size, bool) or not isinstance(size, int | np.integer | Dim):
+        raise ShapeError(
+            f"{size!r} is not a size", hint='a number, a name such as "batch", or a gw.dim'
+        )
+    return size if isinstance(size, Dim) else int(size)
+
+
+def check_sizes(sizes: Sequence[Size]) -> None:
+    """For `infer`: raise ShapeError when a size is known to be negative."""
+    for size in sizes:
+        if isinstance(size, int) and size < 0:
+            raise ShapeError(f"a size can't be negative, got {size}")
 
 
 def shape_text(shape: Shape) -> str:
