@@ -11,6 +11,7 @@ import zlib
 import numpy as np
 import pytest
 from support.cases import Example, cases_of, examples, outputs_of, own_operators, run
+from support.closeness import ULPS, ULPS_ACCUMULATED, assert_close, largest
 from support.definitions import defined, definitions
 from support.gradients import Derivatives, directional, evaluated, weights
 
@@ -25,11 +26,6 @@ from graphwright.graph.parse import parse
 from graphwright.graph.text import text
 from graphwright.ops.case import Reject
 
-# Allowed distance from the definition, in units of the last place of the result. NumPy's own
-# vector kernels are within 4 (float64, float32) of the real value, and definitions within 1.
-ULPS = 8
-# Sums and products of many elements, relative to the largest element of the result.
-ULPS_ACCUMULATED = 64
 # Relative tolerance of derivatives, by finite differences in float64.
 DERIVATIVE = 1e-6
 
@@ -101,43 +97,6 @@ def check_definition(example: Example, sizes: dict[str, int]) -> None:
             assert_close(actual, wanted, ULPS)
         else:
             assert_close(actual, wanted, ULPS_ACCUMULATED, largest(wanted))
-
-
-def largest(values: np.ndarray) -> float:
-    magnitudes = np.abs(values.astype(float64))
-    return float(np.max(magnitudes, where=np.isfinite(magnitudes), initial=0.0))
-
-
-def assert_close(actual: np.ndarray, wanted: np.ndarray, ulps: int, scale: float = 0.0) -> None:
-    """Whole numbers and booleans equal; floats within `ulps` of the value, or of `scale`.
-
-    What overflows in the dtype of `actual` is infinite (floats) or wraps around (integers).
-    """
-    dtype = actual.dtype
-    if not is_floating(dtype):
-        if dtype.kind in "iu":
-            bits = 8 * dtype.itemsize
-            wanted = np.array([int(v) % 2**bits for v in wanted.flat], np.uint64)
-            wanted = wanted.astype(f"u{dtype.itemsize}").view(dtype).reshape(actual.shape)
-        np.testing.assert_array_equal(actual, wanted.astype(dtype))
-        return
-    with np.errstate(over="ignore"):
-        wanted = wanted.astype(float64).astype(dtype).astype(float64)
-    unit, smallest = precision(dtype)
-    allowed = ulps * (unit * np.maximum(np.abs(wanted), scale) + smallest)
-    actual = actual.astype(float64)
-    with np.errstate(invalid="ignore"):
-        close = (actual == wanted) | (np.isnan(actual) & np.isnan(wanted))
-        close |= np.isfinite(wanted) & (np.abs(actual - wanted) <= allowed)
-    assert close.all(), f"{actual[~close]} is not {wanted[~close]}"
-
-
-def precision(dtype: np.dtype) -> tuple[float, float]:
-    """The distance from 1 to the next number, and the smallest number."""
-    if dtype == bfloat16():
-        return 2.0**-7, 2.0**-133
-    limits = np.finfo(dtype)
-    return float(limits.eps), float(limits.smallest_subnormal)
 
 
 # Memory.
@@ -323,6 +282,74 @@ def test_a_node_is_printed_and_read_back(example):
     assert text(again) == printed
 
 
+# Traits.
+
+
+@each(e for e in EXAMPLES if e.operator.elementwise)
+def test_elementwise_operators_look_at_one_index_at_a_time(example):
+    for sizes in example.sizes:
+        op, arrays = example.op.bind(sizes), example.arrays(sizes)
+        (whole,) = run(op, arrays)
+        broadcast = np.broadcast_arrays(*arrays)
+        assert whole.shape == broadcast[0].shape
+        for index in list(np.ndindex(whole.shape))[:5]:
+            (one,) = run(op, [array[index] for array in broadcast])
+            assert_close(one, whole[index], ULPS)
+
+
+@each(e for e in EXAMPLES if e.operator.commutative)
+def test_commutative_operators_commute(example):
+    first, second = example.arrays(example.sizes[0])
+    (one,), (other,) = run(example.op, [first, second]), run(example.op, [second, first])
+    np.testing.assert_array_equal(one, other)
+
+
+@each(e for e in EXAMPLES if e.operator.view)
+def test_views_move_no_bytes(example):
+    for sizes in example.sizes:
+        op, arrays = example.op.bind(sizes), example.arrays(sizes)
+        (result,) = run(op, arrays)
+        assert not result.size or np.shares_memory(result, arrays[0])
+        assert op.view == "strided" or result.flags.c_contiguous
+
+
+@each(e for e in EXAMPLES if e.operator.idempotent or e.operator.involution)
+def test_applying_an_operator_again_changes_nothing_or_undoes_it(example):
+    arrays = example.arrays(example.sizes[0])
+    if len(arrays) == 2:
+        arrays = [arrays[0], arrays[0]]
+        (result,) = run(example.op, arrays)
+        np.testing.assert_array_equal(result, arrays[0])
+    else:
+        (once,) = run(example.op, arrays)
+        (twice,) = run(example.op, [once])
+        np.testing.assert_array_equal(twice, arrays[0] if example.operator.involution else once)
+
+
+@each(e for e in EXAMPLES if e.operator.identity_element is not None)
+def test_the_identity_element_changes_nothing(example):
+    x = example.arrays(example.sizes[0])[0]
+    if not representable(example.operator.identity_element, x.dtype):
+        return
+    neutral = np.full_like(x, example.operator.identity_element)
+    np.testing.assert_array_equal(run(example.op, [x, neutral])[0], x)
+    if example.operator.commutative:
+        np.testing.assert_array_equal(run(example.op, [neutral, x])[0], x)
+
+
+@each(e for e in EXAMPLES if e.operator.absorbing_element is not None)
+def test_the_absorbing_element_absorbs_what_is_finite(example):
+    x = example.arrays(example.sizes[0])[0]
+    x = np.where(np.isfinite(x), x, 0).astype(x.dtype)
+    element = np.full_like(x, example.operator.absorbing_element)
+    np.testing.assert_array_equal(run(example.op, [x, element])[0], element)
+    np.testing.assert_array_equal(run(example.op, [element, x])[0], element)
+
+
+def representable(value: float, dtype: np.dtype) -> bool:
+    return is_floating(dtype) or not np.isinf(value)
+
+
 # Completeness.
 
 
@@ -354,31 +381,3 @@ def test_the_vocabulary_is_documented():
 
 def test_every_definition_is_of_an_operator():
     assert not definitions.keys() - {operator.name for operator in OPERATORS}
-
-
-@each(e for e in EXAMPLES if e.operator.elementwise)
-def test_elementwise_operators_look_at_one_index_at_a_time(example):
-    for sizes in example.sizes:
-        op, arrays = example.op.bind(sizes), example.arrays(sizes)
-        (whole,) = run(op, arrays)
-        broadcast = np.broadcast_arrays(*arrays)
-        assert whole.shape == broadcast[0].shape
-        for index in list(np.ndindex(whole.shape))[:5]:
-            (one,) = run(op, [array[index] for array in broadcast])
-            assert_close(one, whole[index], ULPS)
-
-
-@each(e for e in EXAMPLES if e.operator.commutative)
-def test_commutative_operators_commute(example):
-    first, second = example.arrays(example.sizes[0])
-    (one,), (other,) = run(example.op, [first, second]), run(example.op, [second, first])
-    np.testing.assert_array_equal(one, other)
-
-
-@each(e for e in EXAMPLES if e.operator.view)
-def test_views_move_no_bytes(example):
-    for sizes in example.sizes:
-        op, arrays = example.op.bind(sizes), example.arrays(sizes)
-        (result,) = run(op, arrays)
-        assert not result.size or np.shares_memory(result, arrays[0])
-        assert op.view == "strided" or result.flags.c_contiguous
