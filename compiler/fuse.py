@@ -67,8 +67,9 @@ class _Rebuilding:
     """The graph anew, group by group.
 
     solid: the tensors that are not looked through: leaves, and what units compute
+    stop:  these, and what one group has copied so far
+    done:  the solid tensors, and what the outer graph has copied so far
     new:   for each tensor of the old graph that changed, its successor
-    done:  the solid tensors met so far, and what was copied of the others
     """
 
     def __init__(self, grouping: Grouping, log: Log) -> None:
@@ -78,7 +79,8 @@ class _Rebuilding:
         self.new: dict[Tensor, Tensor] = {}
         leaves = [*self.flow.graph.inputs, *self.flow.graph.parameters]
         computed = [tensor for node in self.flow.units for tensor in node.outputs]
-        self.solid: set[Tensor] = {*leaves, *computed}
+        self.solid: frozenset[Tensor] = frozenset([*leaves, *computed])
+        self.stop = set(self.solid)
         self.done = set(self.solid)
 
     def graph(self) -> Graph:
@@ -126,20 +128,19 @@ class _Rebuilding:
         outer: list[Tensor] = []
         copied: list[Tensor] = []
         for node in members:
-            helpers = list(ancestors(node.inputs, stop=self.solid))
-            for tensor in (t for reader in (*helpers, node) for t in reader.inputs):
-                if tensor in self.solid and tensor not in made and tensor not in new:
-                    with derived(tensor.node.origin):
-                        new[tensor] = Input(f"x{len(outer)}", tensor.type)()
-                    outer.append(tensor)
-            for helper in helpers:
-                copy_node(helper, new)
-                copied += helper.outputs
-                self.solid.update(helper.outputs)
-            copy_node(node, new)
-        self.solid.difference_update(copied)
+            for copy in (*ancestors(node.inputs, stop=self.stop), node):
+                for tensor in copy.inputs:
+                    if tensor in self.solid and tensor not in made and tensor not in new:
+                        with derived(tensor.node.origin):
+                            new[tensor] = Input(f"x{len(outer)}", tensor.type)()
+                        outer.append(tensor)
+                copy_node(copy, new)
+                if copy is not node:
+                    copied += copy.outputs
+            self.stop.update(copied)
+        self.stop.difference_update(copied)
         inputs = [new[tensor] for tensor in outer]
-        return outer, Graph(inputs, [new[tensor] for tensor in outputs])
+        return outer, Graph(inputs, [new.get(tensor, tensor) for tensor in outputs])
 
 
 def _what(group: Group, members: list[Node], outputs: list[Tensor]) -> str:
