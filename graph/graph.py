@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from graphwright.graph.dim import Sizes
+from graphwright.graph.display import Displayed
 from graphwright.graph.errors import GraphError
 from graphwright.graph.leaf import Parameter, ParameterLeaf
 from graphwright.graph.node import Node, derived
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import networkx
 
 
-class Graph:
+class Graph(Displayed):
     """What to compute: `outputs` from `inputs`, and the next values of parameters.
 
     Frozen. Two graphs are equal when they have the same structure: the same operators in the same

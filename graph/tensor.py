@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from graphwright.graph.dim import Dim, Size
+from graphwright.graph.display import Displayed
 from graphwright.graph.errors import SymbolicValueError
 from graphwright.graph.source import here
 
@@ -31,7 +32,7 @@ def _op(name: str, *args: object, **attributes: object) -> Tensor:
     return cast("Tensor", getattr(vocabulary, name)(*args, **attributes))
 
 
-class Tensor:
+class Tensor(Displayed):
     """Output `index` of `node`. Made by operators, `gw.input` and `gw.parameter`, never directly.
 
     Arithmetic, comparisons, indexing and methods make new nodes, with NumPy's meaning. `==`

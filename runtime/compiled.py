@@ -13,6 +13,7 @@ from graphwright.compiler.pipeline import Compilation, compile_graph
 from graphwright.compiler.plan import Plan
 from graphwright.compiler.report import explain, stage_text, summary
 from graphwright.graph.dim import names_of
+from graphwright.graph.display import Displayed
 from graphwright.graph.errors import AttributeValueError, GraphError
 from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import Parameter
@@ -92,7 +93,7 @@ def _check_dimensions(graph: Graph) -> None:
                 )
 
 
-class CompiledFunction:
+class CompiledFunction(Displayed):
     """A compiled graph: call it with arrays, and ask it what the compiler did.
 
     Calls take the inputs in order or by name. Arrays are converted when that loses nothing, and
