@@ -1,0 +1,180 @@
+"""Logic: comparisons of a tensor with itself, negated conditions, choices that are none.
+
+before::
+
+    %0: bool[n] = less(x, y)
+    %1: bool[n] = logical_not(%0)
+    %2: i32[n] = where(%1, x, y)
+
+after::
+
+    %0: bool[n] = less(x, y)
+    %1: i32[n] = where(%0, y, x)
+"""
+
+from __future__ import annotations
+
+from graphwright.compiler.rules.rule import Condition, Sides, equation, rules_in
+from graphwright.graph.tensor import Tensor
+from graphwright.ops import as_tensor, logical_not, where
+
+# A tensor compared with itself.
+
+
+@equation("discrete", claim="exact", otherwise="x = x is False where x is nan")
+def equal_to_itself(x: Tensor) -> Sides:
+    """x = x → True, of integers and booleans."""
+    return x == x, as_tensor(True)
+
+
+@equation("discrete", claim="exact", otherwise="x ≠ x is True where x is nan")
+def not_equal_to_itself(x: Tensor) -> Sides:
+    """x ≠ x → False, of integers and booleans."""
+    return x != x, as_tensor(False)
+
+
+@equation("discrete", claim="exact", otherwise="x ≤ x is False where x is nan")
+def less_equal_itself(x: Tensor) -> Sides:
+    """x ≤ x → True, of integers and booleans."""
+    return x <= x, as_tensor(True)
+
+
+@equation("discrete", claim="exact", otherwise="x ≥ x is False where x is nan")
+def greater_equal_itself(x: Tensor) -> Sides:
+    """x ≥ x → True, of integers and booleans."""
+    return x >= x, as_tensor(True)
+
+
+@equation("any", claim="exact")
+def less_than_itself(x: Tensor) -> Sides:
+    """x < x → False."""
+    return x < x, as_tensor(False)
+
+
+@equation("any", claim="exact")
+def greater_than_itself(x: Tensor) -> Sides:
+    """x > x → False."""
+    return x > x, as_tensor(False)
+
+
+# Choices.
+
+
+@equation("any", claim="exact")
+def where_same(condition: Condition, x: Tensor) -> Sides:
+    """where(c, x, x) → x."""
+    return where(condition, x, x), x
+
+
+@equation("any", claim="exact")
+def where_true(x: Tensor, y: Tensor) -> Sides:
+    """where(True, x, y) → x."""
+    return where(True, x, y), x
+
+
+@equation("any", claim="exact")
+def where_false(x: Tensor, y: Tensor) -> Sides:
+    """where(False, x, y) → y."""
+    return where(False, x, y), y
+
+
+@equation("any", claim="exact")
+def where_where_chosen(condition: Condition, x: Tensor, y: Tensor, z: Tensor) -> Sides:
+    """where(c, where(c, x, y), z) → where(c, x, z)."""
+    return where(condition, where(condition, x, y), z), where(condition, x, z)
+
+
+@equation("any", claim="exact")
+def where_where_other(condition: Condition, x: Tensor, y: Tensor, z: Tensor) -> Sides:
+    """where(c, x, where(c, y, z)) → where(c, x, z)."""
+    return where(condition, x, where(condition, y, z)), where(condition, x, z)
+
+
+@equation("boolean", claim="exact")
+def where_true_false(x: Tensor) -> Sides:
+    """where(x, True, False) → x."""
+    return where(x, True, False), x
+
+
+@equation("any", claim="exact")
+def where_not(condition: Condition, x: Tensor, y: Tensor) -> Sides:
+    """where(not c, x, y) → where(c, y, x)."""
+    return where(logical_not(condition), x, y), where(condition, y, x)
+
+
+# Logic.
+
+
+@equation("boolean", claim="exact")
+def and_not_itself(x: Tensor) -> Sides:
+    """x and not x → False."""
+    return x & ~x, as_tensor(False)
+
+
+@equation("boolean", claim="exact")
+def or_not_itself(x: Tensor) -> Sides:
+    """x or not x → True."""
+    return x | ~x, as_tensor(True)
+
+
+@equation("boolean", claim="exact")
+def xor_itself(x: Tensor) -> Sides:
+    """x xor x → False."""
+    return x ^ x, as_tensor(False)
+
+
+@equation("boolean", claim="exact")
+def xor_true(x: Tensor) -> Sides:
+    """x xor True → not x."""
+    return x ^ True, ~x
+
+
+@equation("boolean", claim="exact")
+def equal_to_true(x: Tensor) -> Sides:
+    """x = True → x."""
+    return x == True, x  # noqa: E712
+
+
+@equation("boolean", claim="exact")
+def equal_to_false(x: Tensor) -> Sides:
+    """x = False → not x."""
+    return x == False, ~x  # noqa: E712
+
+
+@equation("any", claim="exact")
+def not_equal(x: Tensor, y: Tensor) -> Sides:
+    """not (x = y) → x ≠ y."""
+    return ~(x == y), x != y
+
+
+@equation("any", claim="exact")
+def not_not_equal(x: Tensor, y: Tensor) -> Sides:
+    """not (x ≠ y) → x = y."""
+    return ~(x != y), x == y
+
+
+@equation("discrete", claim="exact", otherwise="not (x < y) is True, and x ≥ y False, for nan")
+def not_less(x: Tensor, y: Tensor) -> Sides:
+    """not (x < y) → x ≥ y, of integers and booleans."""
+    return ~(x < y), x >= y
+
+
+@equation("discrete", claim="exact", otherwise="not (x ≤ y) is True, and x > y False, for nan")
+def not_less_equal(x: Tensor, y: Tensor) -> Sides:
+    """not (x ≤ y) → x > y, of integers and booleans."""
+    return ~(x <= y), x > y
+
+
+@equation("discrete", claim="exact", otherwise="not (x > y) is True, and x ≤ y False, for nan")
+def not_greater(x: Tensor, y: Tensor) -> Sides:
+    """not (x > y) → x ≤ y, of integers and booleans."""
+    return ~(x > y), x <= y
+
+
+@equation("discrete", claim="exact", otherwise="not (x ≥ y) is True, and x < y False, for nan")
+def not_greater_equal(x: Tensor, y: Tensor) -> Sides:
+    """not (x ≥ y) → x < y, of integers and booleans."""
+    return ~(x >= y), x < y
+
+
+RULES = rules_in(globals())
