@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal, Union
+from typing import Any, Literal, Union, cast
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def check_arguments(
         takes = ", ".join(operator.attribute_names) or "none"
         given = ", ".join(attributes) or "none"
         raise AttributeValueError(f"{operator.name} takes the attributes: {takes}; not: {given}")
-    for name, expected in _declared(operator).items():
+    for name, expected in _declared(cast(Any, operator)).items():
         if not admits(expected, attributes[name]):
             raise AttributeValueError(
                 f"{operator.name}: {name} can't be of the type {type(attributes[name]).__name__}"
@@ -41,7 +41,7 @@ def check_arguments(
 
 
 @cache
-def _declared(operator: Any) -> dict[str, Any]:
+def _declared(operator: type[Operator]) -> dict[str, Any]:
     """The types of an operator's fields; none when they can't be told."""
     try:
         hints = typing.get_type_hints(operator)
