@@ -55,6 +55,7 @@ from graphwright.graph.types import TensorType
 from graphwright.nn import init
 from graphwright.runtime.compiled import CompiledFunction, compile
 from graphwright.runtime.interpret import interpret
+from graphwright.viz.draw import draw
 
 if TYPE_CHECKING:
     from graphwright.graph.dtype import DType
@@ -85,6 +86,7 @@ __all__ = [
     "compile",
     "constant",
     "dim",
+    "draw",
     "float16",
     "float32",
     "float64",
