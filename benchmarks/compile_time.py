@@ -25,7 +25,7 @@ REPEATS = 3
 def training(nodes: int) -> Graph:
     """A residual network with gradients and updates, of at least `nodes` nodes."""
     x = gw.input("x", ("batch", 16))
-    depth = max(nodes // 28, 1)
+    depth = max(nodes // 20, 1)
     h, parameters = x, []
     for i in range(depth):
         w = gw.parameter(f"w{i}", np.full((16, 16), 0.01, np.float32))

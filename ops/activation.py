@@ -46,7 +46,8 @@ class Relu(Composite, Unary):
         return maximum(x, 0)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
-        return where(x > 0, g, 0)
+        # Of the output, which is kept for the next layer anyway: x need not be.
+        return where(out > 0, g, 0)
 
     cases = (
         Case(f32["n", 4], smooth=False),
