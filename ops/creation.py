@@ -55,6 +55,7 @@ class Arange(Operator):
                 raise AttributeValueError(f"{number} is out of the range of {self.dtype}")
 
     def kernel(self) -> Any:
+        check_sizes((self.size,))
         start, size = cast_type(Any, self.start), cast_type(int, self.size)
         return (np.arange(size) * self.step + start).astype(self.dtype)
 
@@ -114,6 +115,8 @@ def _number(value: Any) -> Size | float:
 
 def _count(start: Size | float, stop: Size | float, step: int | float) -> Size:
     """How many numbers there are from `start` to `stop`."""
+    if start == 0 and step == 1 and isinstance(stop, Dim):
+        return stop  # most often the size of an axis, which is never negative
     if isinstance(start, int | Dim) and isinstance(stop, int | Dim) and isinstance(step, int):
         return positive(ceildiv(stop - start, step) if step > 0 else ceildiv(start - stop, -step))
     if isinstance(start, Dim) or isinstance(stop, Dim):

@@ -218,9 +218,7 @@ def index(x: TensorLike, key: Any) -> Tensor:
     too many indices and for an integer out of range; out of range of a symbolic size, when run.
     """
     tensor = as_tensor(x)
-    if isinstance(key, list):
-        key = np.asarray(key)
-    if isinstance(key, Tensor | np.ndarray):
+    if isinstance(key, Tensor | np.ndarray | list):
         return take(tensor, _checked_indices(key), 0)
     slices: list[tuple[Size, Size, int]] = []
     dropped: list[int] = []
@@ -254,7 +252,14 @@ def _without_ellipsis(key: Any, rank: int) -> list[Any]:
     return items[:place] + missing + items[place + 1 :]
 
 
-def _checked_indices(key: Tensor | NDArray[Any]) -> Tensor | NDArray[Any]:
+def _checked_indices(key: Tensor | NDArray[Any] | list[Any]) -> Tensor | NDArray[Any]:
+    if isinstance(key, list):
+        try:
+            key = np.asarray(key) if key else np.empty(0, np.int64)
+        except ValueError:
+            raise AttributeValueError(
+                f"{key} can't be an index", hint="rows of indices must be equally long"
+            ) from None
     if is_integer(key.dtype):
         return key
     if key.dtype == bool:
