@@ -52,7 +52,7 @@ class RuleSet:
     def of(self, operator: type[Operator]) -> tuple[Rule, ...]:
         """The rules to try at a node of this operator."""
         if operator not in self._found:
-            rules = [rule for rule in self.rules if issubclass(operator, rule.root)]
+            rules = [rule for rule in self.rules if rule.concerns(operator)]
             self._found[operator] = tuple(sorted(rules, key=lambda rule: -rule.weight))
         return self._found[operator]
 

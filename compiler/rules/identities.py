@@ -46,6 +46,7 @@ from graphwright.ops.movement import broadcast_to
 
 @rule(
     Elementwise,
+    declaring="identity_element",
     examples=[
         Example(lambda x: x + 0, lambda x: x, f32["n", 3]),
         Example(lambda x: 0 + x, lambda x: x, i32[3]),
@@ -65,8 +66,7 @@ from graphwright.ops.movement import broadcast_to
 def identity_element(node: Node) -> Outcome:
     """x ∘ e → x for the operator's identity e: x + 0, x × 1, x / 1."""
     element = node.op.identity_element
-    if element is None:
-        return None
+    assert element is not None
     x, e = node.inputs
     if has_value(e, element):
         return fitted(x, node.outputs[0].type)
@@ -77,6 +77,7 @@ def identity_element(node: Node) -> Outcome:
 
 @rule(
     Elementwise,
+    declaring="absorbing_element",
     examples=[
         Example(
             lambda x: x * 0, lambda x: broadcast_to(as_tensor(0, x.dtype), x.shape), i32["n", 3]
@@ -87,8 +88,7 @@ def identity_element(node: Node) -> Outcome:
 def absorbing_element(node: Node) -> Outcome:
     """x ∘ e → e for the operator's absorbing element e: x × 0 of integers, x and False."""
     element = node.op.absorbing_element
-    if element is None:
-        return None
+    assert element is not None
     for tensor in node.inputs:
         if has_value(tensor, element):
             if is_floating(tensor.dtype):
@@ -102,6 +102,7 @@ def absorbing_element(node: Node) -> Outcome:
 
 @rule(
     Elementwise,
+    declaring="idempotent",
     examples=[
         Example(lambda x: maximum(x, x), lambda x: x, f64["n", 3]),
         Example(lambda x: abs(abs(x)), lambda x: abs(x), f64["n", 3]),
@@ -110,8 +111,6 @@ def absorbing_element(node: Node) -> Outcome:
 )
 def idempotent(node: Node) -> Outcome:
     """f(f(x)) → f(x), and x ∘ x → x, for operators that are idempotent."""
-    if not node.op.idempotent:
-        return None
     first = node.inputs[0]
     if len(node.inputs) == 1:
         return first if first.node.op == node.op else None
@@ -121,13 +120,14 @@ def idempotent(node: Node) -> Outcome:
 
 @rule(
     Elementwise,
+    declaring="involution",
     examples=[Example(lambda x: negative(negative(x)), lambda x: x, i32["n", 3])],
     kept=[Kept(lambda x: -abs(-x), f64[3])],
 )
 def involution(node: Node) -> Outcome:
     """f(f(x)) → x for operators that undo themselves: -(-x), not not x."""
     inner = node.inputs[0].node
-    return inner.inputs[0] if node.op.involution and inner.op == node.op else None
+    return inner.inputs[0] if inner.op == node.op else None
 
 
 # An operand with itself, or with what it is part of.

@@ -52,6 +52,7 @@ from graphwright.ops.reduction import Reduction, Sum, all, argmax, max, prod, su
 
 @rule(
     Reduction,
+    declaring="fold",
     examples=[
         Example(lambda x: sum(x, 1), lambda x: reshape(x, (-1,)), f64["n", 1]),
         Example(lambda x: sum(x, (0, 1)), lambda x: reshape(sum(x, 0), ()), f64[3, 1]),
@@ -66,7 +67,7 @@ def reduce_axes_of_size_one(node: Node) -> Outcome:
     op, x, out = node.op, node.inputs[0], node.outputs[0]
     assert isinstance(op, Reduction)
     axes = tuple(axis for axis in op.axes if x.shape[axis] != 1)
-    if not op.fold or (axes == op.axes and axes):
+    if axes and axes == op.axes:
         return None
     if not axes:
         return cast(reshape(x, out.shape), out.dtype)
@@ -75,6 +76,7 @@ def reduce_axes_of_size_one(node: Node) -> Outcome:
 
 @rule(
     Reduction,
+    declaring="fold",
     weight=2,
     claim="rounded",
     examples=[
@@ -92,8 +94,6 @@ def reduction_of_reduction(node: Node) -> Outcome:
     if type(inner) is not type(outer) or x is None:
         return None
     assert isinstance(outer, Reduction) and isinstance(inner, Reduction)
-    if not outer.fold:
-        return None
     left = [i for i in range(x.ndim) if inner.keepdims or i not in inner.axes]
     axes = tuple(sorted({*inner.axes, *(left[axis] for axis in outer.axes)}))
     with replacing(node, inner_node):
@@ -246,6 +246,7 @@ def reduction_of_transpose(op: Reduction, inner: Transpose, x: Tensor) -> Outcom
 
 @rule(
     Reduction,
+    declaring="fold",
     weight=2,
     claim="rounded",
     examples=[
@@ -265,7 +266,7 @@ def reduction_of_all(node: Node) -> Outcome:
     """sum(reshape(x)) over all axes → sum(x) over all axes."""
     op, inner = node.op, node.inputs[0].node
     assert isinstance(op, Reduction)
-    if not op.fold or len(op.axes) != node.inputs[0].ndim or inner.op.view != "dense":
+    if len(op.axes) != node.inputs[0].ndim or inner.op.view != "dense":
         return None
     x = inner.inputs[0]
     with replacing(node, inner):
@@ -275,6 +276,7 @@ def reduction_of_all(node: Node) -> Outcome:
 
 @rule(
     Operator,
+    declaring="view",
     weight=2,
     examples=[
         Example(lambda x: reshape(sum(x, 0), (1, 3)), lambda x: sum(x, 0, True), f64["n", 3]),

@@ -105,20 +105,29 @@ class Match:
 class Rule:
     """A named rewrite.
 
-    text:     before → after: why
-    root:     the class of the operators at whose nodes it is tried
-    weight:   of several rules at a node, those that ask for more are tried first
-    attempt:  what it makes of a node
+    text:      before → after: why
+    root:      the class of the operators at whose nodes it is tried
+    declaring: and what those must declare of themselves, if anything: the name of a trait
+    weight:    of several rules at a node, those that ask for more are tried first
+    attempt:   what it makes of a node
     """
 
     name: str
     text: str
     root: type[Operator]
+    declaring: str
     weight: int
     claim: Claim
     attempt: Callable[[Node], Match | Declined | None]
     examples: tuple[Example, ...]
     kept: tuple[Kept, ...]
+
+    def concerns(self, operator: type[Operator]) -> bool:
+        """Whether it is tried at nodes of this operator."""
+        if not issubclass(operator, self.root):
+            return False
+        trait = getattr(operator, self.declaring) if self.declaring else True
+        return trait is not None and trait is not False and trait != ""
 
 
 def rules_in(module: Mapping[str, Any]) -> tuple[Rule, ...]:
@@ -151,6 +160,7 @@ def equation(
             function.__name__,
             _text(function),
             type(written.pattern.op),
+            "",
             written.pattern.weight,
             claim,
             written.attempt,
@@ -187,6 +197,7 @@ def chain(
             function.__name__,
             _text(function),
             operators[0],
+            "",
             len(operators),
             claim,
             attempt,
@@ -200,12 +211,15 @@ def chain(
 def rule(
     root: type[Operator],
     *,
+    declaring: str = "",
     examples: Sequence[Example],
     kept: Sequence[Kept] = (),
     claim: Claim = "exact",
     weight: int = 1,
 ) -> Callable[[Callable[[Node], Outcome]], Rule]:
     """Decorator: a rule at every node whose operator is a `root`.
+
+    declaring: a trait, such as `commutative`, that the operator must have
 
     The nodes that the function makes get the node's provenance; where they replace more than this
     node, it makes them inside `with replacing(node, others)`.
@@ -221,6 +235,7 @@ def rule(
             function.__name__,
             _text(function),
             root,
+            declaring,
             weight,
             claim,
             attempt,

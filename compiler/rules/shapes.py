@@ -49,6 +49,7 @@ from graphwright.ops.movement import (
 
 @rule(
     Operator,
+    declaring="view",
     weight=2,
     examples=[
         Example(
@@ -72,6 +73,7 @@ def dense_view_of_dense_view(node: Node) -> Outcome:
 
 @rule(
     Operator,
+    declaring="view",
     examples=[
         Example(lambda x: Reshape((2, 3))(x), lambda x: x, f32[2, 3]),
         Example(lambda x: ExpandDims(())(x), lambda x: x, f32["n"]),
@@ -87,6 +89,7 @@ def view_of_same_shape(node: Node) -> Outcome:
 
 @rule(
     Operator,
+    declaring="view",
     examples=[
         Example(
             lambda: reshape(broadcast_to(as_tensor(2.0), (2, 3)), (6,)),
@@ -100,7 +103,7 @@ def view_of_same_shape(node: Node) -> Outcome:
 )
 def view_of_one_value(node: Node) -> Outcome:
     """a view of one value broadcast → that value broadcast to the view's shape."""
-    if not node.op.view or node.op.broadcasting:
+    if node.op.broadcasting:
         return None
     inner = node.inputs[0].node
     if not inner.op.broadcasting or inner.inputs[0].shape:
@@ -111,6 +114,7 @@ def view_of_one_value(node: Node) -> Outcome:
 
 @rule(
     Operator,
+    declaring="broadcasting",
     examples=[
         Example(
             lambda x: broadcast_to(broadcast_to(x, (2, 3)), (4, 2, 3)),
@@ -127,8 +131,6 @@ def view_of_one_value(node: Node) -> Outcome:
 )
 def broadcast_of_broadcast(node: Node) -> Outcome:
     """broadcast_to(broadcast_to(x)) → broadcast_to(x), and so where x only got leading axes."""
-    if not node.op.broadcasting:
-        return None
     x = _before_broadcast(node.inputs[0])
     if x is node.inputs[0]:
         return None
@@ -138,6 +140,7 @@ def broadcast_of_broadcast(node: Node) -> Outcome:
 
 @rule(
     Operator,
+    declaring="broadcasting",
     examples=[
         Example(lambda x: broadcast_to(x, (1, 1, 3)), lambda x: reshape(x, (1, 1, 3)), f32[3])
     ],
@@ -145,7 +148,7 @@ def broadcast_of_broadcast(node: Node) -> Outcome:
 )
 def broadcast_of_nothing(node: Node) -> Outcome:
     """broadcast_to(x) that only adds axes of size 1 → reshape(x), whose result is dense."""
-    if not node.op.broadcasting or node.inputs[0].type == node.outputs[0].type:
+    if node.inputs[0].type == node.outputs[0].type:
         return None
     shape = node.outputs[0].shape
     return reshape(node.inputs[0], shape) if _leads(node.inputs[0], shape) else None
@@ -153,6 +156,7 @@ def broadcast_of_nothing(node: Node) -> Outcome:
 
 @rule(
     Operator,
+    declaring="elementwise",
     examples=[
         Example(
             lambda g, y: multiply(broadcast_to(reshape(g, (1, 1)), y.shape), y),
@@ -184,8 +188,6 @@ def broadcast_of_nothing(node: Node) -> Outcome:
 def broadcast_operands(node: Node) -> Outcome:
     """f(broadcast_to(x), y) → f(x, y), which broadcasts by itself; f(broadcast_to(x)) →
     broadcast_to(f(x)), which computes less."""
-    if not node.op.elementwise or len(node.outputs) != 1:
-        return None
     operands = [_before_broadcast(tensor) for tensor in node.inputs]
     gone = [t.node for t, x in zip(node.inputs, operands, strict=True) if t is not x]
     if not gone:

@@ -135,7 +135,7 @@ def divide_by_power_of_two(node: Node) -> Outcome:
         Kept(lambda x, y: x / y, f32["n", 3], f32[3], reason="1 / y may overflow"),
     ],
 )
-def divide_by_broadcast_root(node: Node) -> Outcome:
+def divide_by_broadcast(node: Node) -> Outcome:
     """x / sqrt(y) → x × rsqrt(y) where y is broadcast: few divisions instead of many.
 
     The root is so far from the ends of the exponents that its reciprocal is finite unless it is 0.
