@@ -66,6 +66,7 @@ class Where(Elementwise):
     cases = (
         Case(bool_["n", 1], f32["n", 3], f32[3]),
         Case(bool_[4], i32[()], i32[4]),
+        Case(bool_[9], bool_[9], bool_[9]),
         Case([True, False], [1.0, np.nan], [np.nan, 2.0], smooth=False),
     )
     rejects = (
