@@ -47,6 +47,7 @@ from graphwright.ops.creation import (
     zeros,
     zeros_like,
 )
+from graphwright.ops.elementwise import Binary, Elementwise, Unary
 from graphwright.ops.error_function import erf, erfc
 from graphwright.ops.exponential import (
     cbrt,
@@ -111,10 +112,13 @@ from graphwright.ops.trigonometric import (
 )
 
 __all__ = [
+    "Binary",
     "Case",
     "Composite",
+    "Elementwise",
     "Operator",
     "Reject",
+    "Unary",
     "Within",
     "abs",
     "add",
