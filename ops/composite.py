@@ -37,8 +37,8 @@ class Composite(Operator):
 
     def kernel(self, *arrays: Any, **_: Any) -> Any:
         types = tuple(TensorType(array.dtype, array.shape) for array in arrays)
-        graph = decomposition(self, types)
         try:
+            graph = decomposition(self, types)
             results = evaluate_graph(graph, dict(zip(graph.inputs, arrays, strict=True)), {})
         except GraphwrightError as error:
             raise _without_place(error) from None
