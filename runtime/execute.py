@@ -80,7 +80,7 @@ class Program:
         for number, buffer, shape, dtype in self.fresh:
             if buffer not in owned:
                 owned[buffer] = np.empty(shape, dtype)
-            slots[number] = owned[buffer]
+            slots[number] = owned[buffer].reshape(shape)
         with np.errstate(all="ignore"):
             for call, node in self.calls:
                 try:
