@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import struct
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -31,7 +32,18 @@ operators: dict[str, type[Operator]] = {}
 """Every registered operator by name: what the parser reads names with."""
 
 
-class Operator:
+class _Frozen:
+    """Its attributes are set when it is made, and never after."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise dataclasses.FrozenInstanceError(f"operators are frozen: {name} can't be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise dataclasses.FrozenInstanceError(f"operators are frozen: {name} can't be deleted")
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Operator(_Frozen):
     """One operator. Subclasses are decorated with `@register` and define the methods below.
 
     The positional arguments of `infer`, `kernel` and `gradient` are the operator's inputs, under
@@ -48,6 +60,9 @@ class Operator:
     """Non-empty when the kernel can return a NumPy view of its first input, so that no bytes move.
     `dense`: of a dense (C-contiguous) input, and the view is dense again (reshape).
     `strided`: of any input; the view is not dense in general (transpose, slice, broadcast_to)."""
+    contraction: ClassVar[bool] = False
+    """Sums products of its inputs over shared axes, by matrices in the last two axes of each; reads
+    a transposed matrix as fast as any other."""
     broadcasting: ClassVar[bool] = False
     """Repeats its first input as NumPy's broadcasting does, and nothing else."""
     commutative: ClassVar[bool] = False
@@ -64,7 +79,7 @@ class Operator:
     leaf: ClassVar[bool] = False
     """An input or a parameter: has no kernel; its value comes from outside the graph."""
     differentiable: ClassVar[bool] = True
-    """False: the derivative is zero or undefined everywhere; `undifferentiable` says which."""
+    """False: the derivative is zero or undefined everywhere; the docstring says which."""
 
     cases: ClassVar[tuple[Any, ...]] = ()
     rejects: ClassVar[tuple[Any, ...]] = ()
@@ -153,7 +168,7 @@ class Operator:
 
     @cached_property
     def key(self) -> tuple[Any, ...]:
-        """What the operator is, hashable; floats by their bits, so that nan equals nan."""
+        """What the operator is, hashable; floats by their bits, but that nan equals nan."""
         return self.name, *(_freeze(value) for value in self.attributes.values())
 
     def __eq__(self, other: object) -> bool:
@@ -189,9 +204,13 @@ class Operator:
 def register(cls: Class) -> Class:
     """Class decorator: make an operator a frozen dataclass and enter it by its name.
 
-    Raises AttributeValueError when another class already has the name. The same class defined
-    again (a notebook cell run twice) replaces the earlier one.
+    Raises AttributeValueError when it has no name, or when another class already has it. The same
+    class defined again (a notebook cell run twice) replaces the earlier one.
     """
+    if not isinstance(getattr(cls, "name", None), str):
+        raise AttributeValueError(
+            f"operator {cls.__name__} has no name", hint='give it one: name = "softplus"'
+        )
     known = operators.get(cls.name)
     same = known is not None and known.__qualname__ == cls.__qualname__
     if known is not None and not (same and known.__module__ == cls.__module__):
@@ -199,7 +218,10 @@ def register(cls: Class) -> Class:
             f"an operator named {cls.name!r} exists already, in {known.__module__}",
             hint="choose another name",
         )
-    cls = cast(Class, dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls))
+    # Most have no attributes of their own, and are what a dataclass makes of them already; making
+    # them so again would take half of the time that importing the vocabulary does.
+    if inspect.get_annotations(cls) or "__post_init__" in vars(cls):
+        cls = cast(Class, dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls))
     cls.attribute_names = tuple(field.name for field in dataclasses.fields(cast(Any, cls)))
     operators[cls.name] = cls
     return cls
@@ -223,7 +245,7 @@ def _is_symbolic(value: Any) -> bool:
 
 def _freeze(value: Any) -> Any:
     if isinstance(value, float):
-        return "float", struct.pack("<d", value)
+        return "float", struct.pack("<d", math.nan if math.isnan(value) else value)
     if isinstance(value, bool):
         return "bool", value
     if isinstance(value, tuple):
