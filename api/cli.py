@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib.metadata
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             epochs=options.epochs,
             seed=options.seed,
         )
-    except GraphwrightError as error:
-        say(f"graphwright {options.command}: {error}", sys.stderr)
+    except BrokenPipeError:  # whoever read our lines has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
+    except (GraphwrightError, OSError) as error:
         say(f"graphwright {options.command}: {error}", sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -80,8 +81,8 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         choices=demo.TASKS,
         default="digits",
-        help="digits (default): 1,797 handwritten digits of 8×8 pixels, which come with "
-        "Graphwright; fashion-mnist: 70,000 pictures of clothes of 28×28 pixels",
+        help="digits (default): 1,797 handwritten digits of 8x8 pixels, which come with "
+        "Graphwright; fashion-mnist: 70,000 pictures of clothes of 28x28 pixels",
     )
     parser.add_argument(
         "--path",

@@ -24,6 +24,7 @@ from graphwright.terminal import say
 Array: TypeAlias = NDArray[Any]
 
 _MARGIN = 10  # columns for the label of a line
+_READABLE = 60  # nodes of a diagram: of more, boxes are drawn closed
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ def run(
     version = importlib.metadata.version("graphwright")
     say(f"Graphwright {version}: a network as a graph, compiled, trained and drawn\n")
     task = TASKS[data](path)
+    out.mkdir(parents=True, exist_ok=True)  # before the work, lest it be lost
     program = build(task, seed)
     _tell_model(task, program)
     _tell_compilation(task, program)
@@ -179,7 +181,7 @@ def _tell_compilation(task: Task, program: Program) -> None:
     _row("compile", f"{seconds * 1e3:.0f} ms, once for every batch size")
     work = [step for step in plan.steps if not step.view]
     kernels = len({step.node for step in work})
-    _row("fusion", f"{len(work)} operations left after simplifying, in {kernels} kernels")
+    _row("fusion", f"{len(work)} operations after simplifying, in {kernels} kernels")
     layout = plan.layout({"batch": task.batch})
     _row("memory", f"{quantity(layout.peak, 'B')} for a batch of {task.batch}")
     _row(
@@ -218,25 +220,33 @@ def _train(task: Task, program: Program, epochs: int, seed: int) -> float:
     accuracy = float(scores["accuracy"])
     right, count = round(accuracy * len(task.test_images)), len(task.test_images)
     say()
-    _row("result", f"{accuracy:.1%} of the images held out are recognized: {right:,} of {count:,}")
+    _row("result", f"{accuracy:.1%} of the images held out are recognized, {right:,} of {count:,}")
     _row("", f"{epochs * len(batches):,} steps in {seconds:.1f} s")
     return accuracy
 
 
 def _draw(program: Program, out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    pictures = {"model": program.evaluate.stages["built"], "training": program.train}
-    formats = [".txt", ".mmd", ".svg"]
-    try:
-        for name, what in pictures.items():
-            for ending in formats:
-                gw.draw(what, out / f"{name}{ending}")
-    except gw.RenderError as error:
-        formats.remove(".svg")
-        _row("", str(error))
+    step = program.train.stages["built"]
+    pictures: list[tuple[str, Any, int | None, str]] = [
+        ("model", program.evaluate.stages["built"], None, "from pixels to accuracy"),
+        ("training", step, _READABLE, "one step: forward, backward, update"),
+        ("compiled", program.train, None, "the same step as it runs, in kernels"),
+    ]
+    formats, problem = [".txt", ".mmd", ".svg"], None
+    _row("drawn", f"in {out}{os.sep}")
+    for name, what, size, meaning in pictures:
+        for ending in tuple(formats):
+            try:
+                gw.draw(what, out / f"{name}{ending}", max_nodes=size)
+            except gw.RenderError as error:
+                if ending != ".svg":
+                    raise
+                formats.remove(ending)
+                problem = error
+        _row("", f"{name:<8}  {' '.join(formats):<14}  {meaning}")
     passes = out / "passes.txt"
     passes.write_text(program.train.explain() + "\n", encoding="utf-8")
-    _row("drawn", f"{out}{os.sep}")
-    _row("", f"model     {' '.join(formats)}   from pixels to accuracy")
-    _row("", f"training  {' '.join(formats)}   one step: forward, backward, update")
-    _row("", "passes.txt                what the compiler did, and why")
+    _row("", f"{'passes':<8}  {'.txt':<14}  what the compiler did to it, and why")
+    if problem is not None:
+        _row("no .svg", problem.what)
+        _row("", str(problem.hint))

@@ -127,14 +127,14 @@ class SGD(Optimizer):
 
     def step(self, parameters: Sequence[Parameter], gradients: Sequence[Tensor]) -> Updates:
         updates: Updates = {}
-        for p, g in zip(parameters, gradients, strict=True):
-            if self.weight_decay:
-                g = g + self.weight_decay * p
-            if self.momentum:
-                velocity = self.state(p, "velocity")
-                v = updates[velocity] = self.momentum * velocity + g
-                g = g + self.momentum * v if self.nesterov else v
-            updates[p] = p - self.rate(p.dtype) * g
+        for p, gradient in zip(parameters, gradients, strict=True):
+            with scope(str(p.name)):
+                g = gradient + self.weight_decay * p if self.weight_decay else gradient
+                if self.momentum:
+                    velocity = self.state(p, "velocity")
+                    v = updates[velocity] = self.momentum * velocity + g
+                    g = g + self.momentum * v if self.nesterov else v
+                updates[p] = p - self.rate(p.dtype) * g
         return updates
 
 
@@ -183,11 +183,12 @@ class Adam(Optimizer):
         scale = 1 / ops.sqrt(1 - self.beta2**exact)
         updates: Updates = {self.count: count}
         for p, g in zip(parameters, gradients, strict=True):
-            mean, square = self.state(p, "mean"), self.state(p, "square")
-            m = updates[mean] = self.beta1 * mean + (1 - self.beta1) * g
-            v = updates[square] = self.beta2 * square + (1 - self.beta2) * ops.square(g)
-            deviation = ops.sqrt(v) * scale.astype(p.dtype)
-            updates[p] = p - size.astype(p.dtype) * m / (deviation + self.epsilon)
+            with scope(str(p.name)):
+                mean, square = self.state(p, "mean"), self.state(p, "square")
+                m = updates[mean] = self.beta1 * mean + (1 - self.beta1) * g
+                v = updates[square] = self.beta2 * square + (1 - self.beta2) * ops.square(g)
+                deviation = ops.sqrt(v) * scale.astype(p.dtype)
+                updates[p] = p - size.astype(p.dtype) * m / (deviation + self.epsilon)
         return updates
 
 
