@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from functools import cached_property
 from typing import Any
 
@@ -33,16 +33,20 @@ class FrozenArray:
         return TensorType(self.array.dtype, self.array.shape)
 
     @cached_property
-    def _key(self) -> tuple[str, tuple[int, ...], bytes]:
-        """A digest stands for the bits: large constants are not held twice."""
-        digest = hashlib.blake2b(self.array.tobytes(), digest_size=32).digest()
-        return self.array.dtype.name, self.array.shape, digest
+    def _hash(self) -> int:
+        return hash((self.type, zlib.crc32(self.array.tobytes())))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, FrozenArray) and (self is other or self._key == other._key)
+        if not isinstance(other, FrozenArray):
+            return NotImplemented
+        return self is other or (
+            self._hash == other._hash
+            and self.type == other.type
+            and self.array.tobytes() == other.array.tobytes()
+        )
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return self._hash
 
     def __repr__(self) -> str:
         return f"FrozenArray({self.type})"

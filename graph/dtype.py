@@ -49,7 +49,13 @@ SHORT_NAMES: dict[str, str] = {
     "float32": "f32",
     "float64": "f64",
 }
-_LONG_NAMES = {short: long for long, short in SHORT_NAMES.items()}
+_NATIVE: dict[object, DType] = {
+    key: np.dtype(long)
+    for long, short in SHORT_NAMES.items()
+    if long != "bfloat16"
+    for key in (long, short, np.dtype(long))
+}
+"""The dtypes by their names, and by themselves and their synonyms."""
 
 
 @cache
@@ -72,12 +78,13 @@ def as_dtype(dtype: DTypeLike) -> DType:
     Raises DTypeError for what is not one of the table above (complex, object, strings, dates).
     """
     if isinstance(dtype, str):
-        name = _LONG_NAMES.get(dtype, dtype)
-        if name == "bfloat16":
+        if dtype in ("bfloat16", "bf16"):
             return bfloat16()
-        if name not in SHORT_NAMES:
+        if dtype not in _NATIVE:
             raise _unsupported(dtype)
-        return np.dtype(name)
+        return _NATIVE[dtype]
+    if isinstance(dtype, np.dtype) and dtype in _NATIVE:
+        return _NATIVE[dtype]
     if dtype is None:  # which NumPy takes for float64
         raise _unsupported(dtype)
     try:
@@ -86,7 +93,7 @@ def as_dtype(dtype: DTypeLike) -> DType:
         raise _unsupported(dtype) from None
     if given.name not in SHORT_NAMES:
         raise _unsupported(given.name)
-    return bfloat16() if given.name == "bfloat16" else np.dtype(given.name)
+    return bfloat16() if given.name == "bfloat16" else _NATIVE[given.name]
 
 
 def _unsupported(what: object) -> DTypeError:
@@ -103,7 +110,7 @@ def short_name(dtype: DType) -> str:
 
 def is_floating(dtype: DType) -> bool:
     """True for float16, bfloat16, float32 and float64."""
-    return dtype.kind == "f" or dtype.name == "bfloat16"
+    return dtype.kind == "f" or (dtype.kind == "V" and dtype.name == "bfloat16")
 
 
 def is_integer(dtype: DType) -> bool:

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from hypothesis import note
 from hypothesis import strategies as st
 
 from graphwright.graph.dim import names_of
@@ -53,7 +54,9 @@ def graphs(
     if gradients and draw(st.booleans()):
         outputs += sketch.gradients(draw)
     updates = {p: sketch.update(draw, p) for p in sketch.parameters if draw(st.booleans())}
-    return Graph(sketch.inputs, outputs, updates)
+    graph = Graph(sketch.inputs, outputs, updates)
+    note(str(graph))
+    return graph
 
 
 def draw_sizes(graph: Graph) -> st.SearchStrategy[dict[str, int]]:
