@@ -232,6 +232,13 @@ def test_tensors_are_joined_and_taken_apart():
         np.testing.assert_array_equal(answer, expected)
 
 
+def test_a_piece_that_nobody_reads_gets_zeros():
+    x = gw.input("x", (5,), "float64")
+    _, middle, _ = ops.split(x, (1, 3, 1))
+    gradient = value(grad((middle * middle).sum(), x), {x: np.arange(5.0)})
+    np.testing.assert_array_equal(gradient, [0, 2, 4, 6, 0])
+
+
 def test_joining_promotes_like_arithmetic():
     x, y = gw.input("x", (2,), "int32"), gw.input("y", (2,), "float32")
     assert ops.concatenate([x, y]).dtype == np.float64
