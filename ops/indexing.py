@@ -19,7 +19,7 @@ from graphwright.ops.case import Case, Reject, f32, f64, i32
 from graphwright.ops.convert import as_tensor, builder
 from graphwright.ops.gather import take
 from graphwright.ops.movement import expand_dims, squeeze
-from graphwright.ops.shapes import check_sizes, normalize_axis, shape_text
+from graphwright.ops.shapes import ShapeLike, as_shape, check_sizes, normalize_axis, shape_text
 
 # `slice` here is the tensors' function; Python's own is `builtins.slice`.
 
@@ -158,11 +158,9 @@ def _numpy_slices(
 
 
 @builder
-def embed(
-    x: TensorLike, shape: Sequence[Size], starts: Sequence[Size], steps: Sequence[int]
-) -> Tensor:
+def embed(x: TensorLike, shape: ShapeLike, starts: Sequence[Size], steps: Sequence[int]) -> Tensor:
     """Zeros of `shape` with `x` in every `steps`-th place from `starts` on; see `Embed`."""
-    return Embed(tuple(shape), tuple(starts), tuple(steps))(as_tensor(x))
+    return Embed(as_shape(shape), tuple(starts), tuple(steps))(as_tensor(x))
 
 
 @builder

@@ -81,6 +81,7 @@ class Concatenate(Operator):
         Reject(f32[2, 3], f32[2], axis=0, message="shapes [2,3] and [2] of tensors 0 and 1"),
         Reject(f32[2], i32[2], axis=0, message="dtypes differ: f32 and i32"),
         Reject(f32[2], f32[2], axis=1, message="axis 1 is out of range for rank 1"),
+        Reject(f32[2], f32[2], axis=-1, message="axis -1 must be counted from the front"),
         Reject(f32[()], f32[()], axis=0, message="axis 0 is out of range for rank 0"),
     )
 
@@ -177,6 +178,7 @@ class Split(Operator):
         Reject(f32[4], axis=0, sizes=(5, -1), message="a size can't be negative, got -1"),
         Reject(f32[4], axis=0, sizes=(), message="sizes [] add up to 0, but axis 0 has 4"),
         Reject(f32[4], axis=1, sizes=(4,), message="axis 1 is out of range for rank 1"),
+        Reject(f32[4], axis=-1, sizes=(4,), message="axis -1 must be counted from the front"),
     )
 
 

@@ -12,6 +12,7 @@ from support.running import value, values
 import graphwright as gw
 from graphwright.compiler.differentiate import grad
 from graphwright.graph.errors import AttributeValueError, DTypeError, GraphwrightError, ShapeError
+from graphwright.ops.gather import ScatterAdd
 
 ops = gw.ops
 RANDOM = np.random.default_rng(7)
@@ -239,6 +240,14 @@ def test_a_piece_that_nobody_reads_gets_zeros():
     np.testing.assert_array_equal(gradient, [0, 2, 4, 6, 0])
 
 
+def test_a_piece_that_turns_out_negative_is_refused_when_run():
+    x = gw.input("x", ("n",))
+    pieces = ops.split(x, (3, x.shape[0] - 3))
+    assert [len(piece) for piece in values(pieces, {x: np.zeros(5, np.float32)})] == [3, 2]
+    with pytest.raises(ShapeError, match="split: a size can't be negative, got -1"):
+        values(pieces, {x: np.zeros(2, np.float32)})
+
+
 def test_joining_promotes_like_arithmetic():
     x, y = gw.input("x", (2,), "int32"), gw.input("y", (2,), "float32")
     assert ops.concatenate([x, y]).dtype == np.float64
@@ -261,6 +270,33 @@ def test_scatter_add_accumulates_and_promotes():
     assert added.dtype == np.float64
     array = value(added, {x: np.array([1, 2, 3], np.int32), rows: np.array([2, 0, 2, 2, -3])})
     np.testing.assert_array_equal(array, [3, 2, 6])
+
+
+def test_scatter_add_writes_to_memory_of_any_strides():
+    out = np.zeros((3, 4), np.int64)[:, ::2]
+    x = np.arange(6).reshape(3, 2)
+    ScatterAdd(0).kernel_into(out, x, np.array([2, 2]), np.ones((2, 2), np.int64))
+    assert out.tolist() == [[0, 1], [2, 3], [6, 7]]
+
+
+def test_embed_is_the_reverse_of_slice():
+    x, array = gw.input("x", ("n", 3)), floats(2, 3).astype(np.float32)
+    wide = ops.embed(x, ("n", 8), (0, 7), (1, -3))
+    answers = values([wide, wide[:, 7::-3]], {x: array})
+    np.testing.assert_array_equal(answers[1], array)
+    assert (answers[0] == 0).sum() == 10
+
+
+def test_what_is_no_array_of_numbers_is_no_tensor():
+    x = gw.input("x", (2,))
+    for wrong, message in (
+        (object(), "object array can't be a constant"),
+        ("text", "not an element type of tensors"),
+        ([[1], [1, 2]], "neither a tensor nor an array"),
+        (np.array([1j]), "complex128"),
+    ):
+        with pytest.raises(DTypeError, match=message):
+            ops.concatenate([x, wrong])
 
 
 # Matrix products.
