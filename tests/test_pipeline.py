@@ -149,7 +149,7 @@ def test_stage_names_are_unique():
 
 
 @given(graphs(), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_interpreted_equals_every_prefix_of_the_pipeline_equals_planned(graph, data):
     sizes = data.draw(draw_sizes(graph))
     arrays = data.draw(draw_arrays(graph, sizes))
@@ -172,7 +172,7 @@ def test_interpreted_equals_every_prefix_of_the_pipeline_equals_planned(graph, d
 
 
 @given(graphs(), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_live_buffers_never_overlap(graph, data):
     sizes = data.draw(draw_sizes(graph))
     plan = compile_graph(graph).plan

@@ -14,9 +14,25 @@ after::
 
 from __future__ import annotations
 
-from graphwright.compiler.rules.rule import Condition, Sides, equation, rules_in
+import numpy as np
+
+from graphwright.compiler.rules.pattern import has_value
+from graphwright.compiler.rules.rule import (
+    Condition,
+    Example,
+    Kept,
+    Outcome,
+    Sides,
+    equation,
+    fitted,
+    rule,
+    rules_in,
+)
+from graphwright.graph.node import Node
 from graphwright.graph.tensor import Tensor
-from graphwright.ops import as_tensor, logical_not, where
+from graphwright.ops import as_tensor, broadcast_to, cast, logical_not, where
+from graphwright.ops.case import bool_, f32
+from graphwright.ops.selection import Where
 
 # A tensor compared with itself.
 
@@ -90,10 +106,37 @@ def where_where_other(condition: Condition, x: Tensor, y: Tensor, z: Tensor) -> 
     return where(condition, x, where(condition, y, z)), where(condition, x, z)
 
 
-@equation("boolean", claim="exact")
+@equation(
+    "boolean",
+    claim="exact",
+    kept=[Kept(lambda x: where(x, 1.0, 0.0), bool_[3])],
+)
 def where_true_false(x: Tensor) -> Sides:
     """where(x, True, False) → x."""
     return where(x, True, False), x
+
+
+@rule(
+    Where,
+    examples=[
+        Example(lambda c: where(c, 1.0, 0.0), lambda c: cast(c, "f32"), bool_["n", 3]),
+        Example(
+            lambda c: where(c, broadcast_to(np.float64(1), (2, 3)), 0),
+            lambda c: broadcast_to(cast(c, "f64"), (2, 3)),
+            bool_[3],
+        ),
+    ],
+    kept=[
+        Kept(lambda c: where(c, 1.0, 2.0), bool_[3]),
+        Kept(lambda c, x: where(c, x, 0.0), bool_[3], f32[3]),
+    ],
+)
+def where_one_zero(node: Node) -> Outcome:
+    """where(c, 1, 0) → cast(c)."""
+    condition, x, y = node.inputs
+    if not (has_value(x, 1) and has_value(y, 0)):
+        return None
+    return fitted(cast(condition, x.dtype), node.outputs[0].type)
 
 
 @equation("any", claim="exact")

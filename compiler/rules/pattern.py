@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from graphwright.graph.dtype import is_floating
+from graphwright.graph.dtype import is_boolean, is_floating
 from graphwright.graph.leaf import Constant
 from graphwright.graph.node import Node
 from graphwright.graph.operator import Operator
@@ -88,9 +88,12 @@ def uniform_value(tensor: Tensor) -> Any | None:
 
 
 def has_value(tensor: Tensor, value: bool | float) -> bool:
-    """True for a constant that is `value` everywhere, rounded to its dtype if that is floating."""
+    """True for a constant that is `value` everywhere, rounded to its dtype if that is floating.
+
+    True and False are values of booleans only, and numbers of numbers.
+    """
     found = uniform_value(tensor)
-    if found is None:
+    if found is None or isinstance(value, bool) != is_boolean(tensor.dtype):
         return False
     if not is_floating(tensor.dtype):
         return bool(found == value)
