@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphwright.graph.dtype import DType, as_dtype, is_integer
+from graphwright.graph.dtype import DType, as_dtype, float32, int64, is_floating, is_integer
 from graphwright.graph.errors import DTypeError, InputError
 from graphwright.graph.types import TensorType
 
@@ -17,16 +18,9 @@ from graphwright.graph.types import TensorType
 class FrozenArray:
     """A read-only copy of an array. Equal means the same type and the same bits, NaN included."""
 
-    def __init__(self, values: object) -> None:
-        source = np.asarray(values)
-        if source.dtype.kind == "O":
-            raise DTypeError(
-                "an object array can't be a constant",
-                hint="convert it with .astype to a numeric type, or make its rows equally long",
-            )
-        array = np.array(source, dtype=as_dtype(source.dtype), order="C", copy=True)
-        array.flags.writeable = False
-        self.array: NDArray[Any] = array
+    def __init__(self, values: object, dtype: DType | None = None) -> None:
+        self.array: NDArray[Any] = dense(values, dtype)
+        self.array.flags.writeable = False
 
     @cached_property
     def type(self) -> TensorType:
@@ -52,14 +46,59 @@ class FrozenArray:
         return f"FrozenArray({self.type})"
 
 
+def dense(value: object, dtype: DType | None = None) -> NDArray[Any]:
+    """A C-contiguous copy of `value`, whatever NumPy makes an array of.
+
+    dtype: what its elements become; by default their own, but float32 for Python's floats
+    Raises DTypeError for what is no array of numbers, InputError for rows of different lengths
+    and integers that `dtype` can't hold.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise InputError("the rows differ in length", hint="pad them, or keep them apart") from None
+    if array.dtype.kind == "O":
+        if isinstance(value, int):
+            return _wide(value, dtype)
+        raise DTypeError(
+            f"{type(value).__name__} is neither a tensor nor an array of numbers",
+            hint="give a tensor, a NumPy array or a number; .astype converts object arrays",
+        )
+    own = as_dtype(array.dtype)
+    if dtype is None:
+        python = not isinstance(value, np.ndarray | np.generic)
+        dtype = float32 if python and is_floating(own) else own
+    elif is_integer(dtype) and is_integer(own) and (error := out_of_range(array, dtype)):
+        raise error
+    with np.errstate(over="ignore"):
+        return np.array(array, dtype=dtype, order="C", copy=True)
+
+
+def _wide(value: int, dtype: DType | None) -> NDArray[Any]:
+    """A number beyond 64 bits, which floats may hold."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if dtype is None or not is_floating(dtype) or math.isinf(number):
+        raise InputError(
+            f"a number of {value.bit_length()} bits is out of the range of {dtype or int64}"
+        )
+    with np.errstate(over="ignore"):
+        return np.array(np.float64(number), dtype=dtype)
+
+
 def out_of_range(array: NDArray[Any], dtype: DType) -> InputError | None:
     """The error to raise when an integer of `array` does not fit the integer type `dtype`."""
     limits = np.iinfo(dtype)
-    if array.size == 0 or (limits.min <= array.min() and array.max() <= limits.max):
-        return None
-    return InputError(
-        f"a value is out of the range of {dtype}", hint=f"from {limits.min} to {limits.max}"
-    )
+    extremes = (int(array.min()), int(array.max())) if array.size else ()
+    for value in extremes:
+        if not limits.min <= value <= limits.max:
+            return InputError(
+                f"{value} is out of the range of {dtype}",
+                hint=f"from {limits.min} to {limits.max}",
+            )
+    return None
 
 
 def coerce(value: object, dtype: DType, label: str) -> NDArray[Any]:

@@ -9,12 +9,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from graphwright.graph.array import FrozenArray, coerce, out_of_range
+from graphwright.graph.array import FrozenArray, coerce, dense
 from graphwright.graph.dim import Dim, Size, dim
-from graphwright.graph.dtype import as_dtype, float32, is_floating, is_integer
+from graphwright.graph.dtype import as_dtype, float32
 from graphwright.graph.errors import (
     AttributeValueError,
-    DTypeError,
     GraphwrightError,
     InputError,
     ShapeError,
@@ -151,7 +150,7 @@ def parameter(name: str, value: ArrayLike, dtype: DTypeLike | None = None) -> Pa
     """
     label = _checked_label(name)
     try:
-        array = _array(value, dtype)
+        array = dense(value, None if dtype is None else as_dtype(dtype))
     except GraphwrightError as error:
         raise error.located(f"parameter {name!r}", (), here()) from None
     made = unset_parameter(label, TensorType(array.dtype, array.shape))
@@ -174,32 +173,10 @@ def constant(value: object, dtype: DTypeLike | None = None) -> Tensor:
     Raises DTypeError for object arrays and the like, InputError for what is no array.
     """
     try:
-        array = _array(value, dtype)
+        frozen = FrozenArray(value, None if dtype is None else as_dtype(dtype))
     except GraphwrightError as error:
         raise error.located("constant", (), here()) from None
-    return Constant(FrozenArray(array))()
-
-
-def _array(value: object, dtype: DTypeLike | None) -> NDArray[Any]:
-    """A dense copy of `value`, in `dtype` when that is given."""
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise InputError("the rows differ in length", hint="pad them, or keep them apart") from None
-    if array.dtype.kind == "O":
-        raise DTypeError(
-            f"{type(value).__name__} is no array of numbers that an element type can hold",
-            hint="convert it with .astype to a numeric type, or make its rows equally long",
-        )
-    given = as_dtype(array.dtype)
-    if dtype is not None:
-        given = as_dtype(dtype)
-    elif is_floating(given) and not isinstance(value, np.ndarray | np.generic):
-        given = float32
-    if is_integer(given) and is_integer(array.dtype) and (error := out_of_range(array, given)):
-        raise error
-    with np.errstate(over="ignore"):
-        return np.array(array, dtype=given, order="C")
+    return Constant(frozen)()
 
 
 def _checked_label(name: object) -> str:

@@ -263,8 +263,11 @@ class Tensor(Displayed):
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         return _op("argmin", self, axis, keepdims)
 
-    def var(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return _op("var", self, axis, keepdims)
+    def var(self, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:
+        return _op("var", self, axis, keepdims, correction=correction)
+
+    def std(self, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:
+        return _op("std", self, axis, keepdims, correction=correction)
 
     def clip(self, low: TensorLike | None = None, high: TensorLike | None = None) -> Tensor:
         return _op("clip", self, low, high)
@@ -287,6 +290,16 @@ class Tensor(Displayed):
         raise self._no_value("its value", "compile the graph and call it, or gw.interpret it")
 
     __int__ = __index__ = __complex__ = __float__
+
+    def __array_function__(self, function: Any, *_: object) -> NoReturn:
+        name = function.__name__
+        known = hasattr(vocabulary, name)
+        raise SymbolicValueError(
+            f"np.{name} needs values, which are not known while the graph is built",
+            details=[("tensor", self.describe())],
+            source=here(),
+            hint=f"use gw.ops.{name}" if known else "use gw.ops in place of NumPy's functions",
+        )
 
     def __array__(self, *_: object, **__: object) -> NDArray[Any]:
         raise self._no_value("its value", "use gw.ops in place of NumPy's functions")

@@ -14,7 +14,7 @@ from graphwright.graph.array import FrozenArray
 from graphwright.graph.dim import Dim, Size
 from graphwright.graph.dtype import DType, Scalar, as_dtype, float64, int64, promote
 from graphwright.graph.dtype import is_floating as is_floating_dtype
-from graphwright.graph.errors import DTypeError, GraphwrightError
+from graphwright.graph.errors import GraphwrightError
 from graphwright.graph.leaf import Constant
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.source import here
@@ -129,25 +129,17 @@ def as_tensor(value: TensorLike, dtype: DType | None = None) -> Tensor:
     """`value` as a tensor: tensors as they are, the rest as constants.
 
     Python numbers alone become bool, int64 and float32. With `dtype`, constants are made in it
-    and tensors are cast to it. Raises DTypeError for what is no array of numbers.
+    and tensors are cast to it. Raises DTypeError for what is no array of numbers, InputError for
+    integers that `dtype` can't hold.
     """
     if isinstance(value, Tensor):
         return value if dtype is None else cast(value, dtype)
     if isinstance(value, Dim):
         return SizeValue(value, dtype or int64)()
     try:
-        if dtype is None and not isinstance(value, np.ndarray | np.generic):
-            dtype = promote(value) if isinstance(value, bool | int | float) else None
-        array = np.asarray(value)
-        frozen = FrozenArray(array if dtype is None else array.astype(dtype))
+        frozen = FrozenArray(value, dtype)
     except GraphwrightError as error:
         raise error.located("constant", (), here()) from None
-    except (TypeError, ValueError):
-        raise DTypeError(
-            f"{value!r} of type {type(value).__name__} is neither a tensor nor an array",
-            source=here(),
-            hint="give a tensor, a NumPy array or a number",
-        ) from None
     return Constant(frozen)()
 
 
@@ -172,8 +164,12 @@ def as_floating(value: TensorLike) -> Tensor:
 
 
 def _operand(value: TensorLike) -> DType | Scalar:
-    if isinstance(value, Tensor | np.ndarray | np.generic):
-        return as_dtype(value.dtype)
-    if isinstance(value, bool | int | float):
+    if isinstance(value, Tensor):
+        return value.dtype
+    if isinstance(value, bool | int | float) and not isinstance(value, np.generic):
         return value
-    return 0 if isinstance(value, Dim) else as_tensor(value).dtype
+    if isinstance(value, Dim):
+        return 0
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
+        return as_dtype(value.dtype)
+    return as_tensor(value).dtype
