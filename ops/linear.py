@@ -28,6 +28,7 @@ class MatMul(Operator):
     """
 
     name = "matmul"
+    contraction = True
 
     def infer(self, lhs: TensorType, rhs: TensorType) -> TensorType:
         if lhs.dtype != rhs.dtype:
