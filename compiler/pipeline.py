@@ -19,7 +19,7 @@ from graphwright.compiler.report import stage_text
 from graphwright.compiler.repro import write_repro
 from graphwright.compiler.schedule import Schedule, schedule
 from graphwright.compiler.settings import settings
-from graphwright.compiler.simplify import simplify
+from graphwright.compiler.simplify import simplify, simplify_primitives
 from graphwright.compiler.verify import Arrays, check_structure, differs, sample
 from graphwright.graph.errors import VerificationError
 from graphwright.graph.graph import Graph
@@ -46,8 +46,8 @@ PIPELINE: tuple[Pass, ...] = (
     # While composites still have names: log(softmax(x)) can't be seen among primitives.
     Pass(simplify, "simplified_composites"),
     Pass(decompose, "decomposed"),
-    # Again, on the primitives that decomposition brought.
-    Pass(simplify, "simplified"),
+    # Again, on the primitives that decomposition brought, and without making composites of them.
+    Pass(simplify_primitives, "simplified"),
     Pass(layout, "laid_out"),
     Pass(fuse, "fused"),
     Pass(schedule, "scheduled"),
