@@ -59,10 +59,19 @@ def digits(path: Path | None) -> Task:
         )
     images, labels = nn.data.load_digits()
     # One split for all seeds: another seed starts and shuffles otherwise, on the same images.
-    parts = nn.train_test_split(images, labels, test_size=0.2, seed=0)
-    train, test, train_labels, test_labels = parts
+    train, test, train_labels, test_labels = nn.train_test_split(images, labels, seed=0)
     return Task(
-        "handwritten digits", train, train_labels, test, test_labels, 16, 128, 0.2, 32, 30, 2e-3
+        title="handwritten digits",
+        images=train,
+        labels=train_labels,
+        test_images=test,
+        test_labels=test_labels,
+        brightest=16,
+        hidden=128,
+        rate=0.2,
+        batch=32,
+        epochs=30,
+        learning_rate=2e-3,
     )
 
 
@@ -70,7 +79,17 @@ def fashion_mnist(path: Path | None) -> Task:
     """Zalando's pictures of clothes, in their own two parts."""
     (images, labels), (test_images, test_labels) = nn.data.load_fashion_mnist(path)
     return Task(
-        "pictures of clothes", images, labels, test_images, test_labels, 255, 128, 0.1, 128, 6, 1e-3
+        title="pictures of clothes",
+        images=images,
+        labels=labels,
+        test_images=test_images,
+        test_labels=test_labels,
+        brightest=255,
+        hidden=256,
+        rate=0.2,
+        batch=128,
+        epochs=6,
+        learning_rate=2e-3,
     )
 
 

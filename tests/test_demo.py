@@ -22,7 +22,8 @@ def command(*arguments, cwd, **environment):
     return subprocess.run(
         [COMMAND, *arguments],
         cwd=cwd,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+        # One thread: the matrices are small, and the threads of other tests are many.
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8", **environment},
         capture_output=True,
         encoding="utf-8",
         timeout=120,

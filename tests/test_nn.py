@@ -512,7 +512,7 @@ def test_state_is_made_once_named_after_its_parameter_and_shared_by_graphs():
     assert set(first) == set(second)
     names = {p.name for p in first}
     assert names == {"adam/step", "layer/w", "adam/layer/w/mean", "adam/layer/w/square"}
-    assert {t.node.scope for t in first.values()} == {"adam"}
+    assert {t.node.scope for t in first.values()} == {"adam", "adam/layer/w"}
 
 
 @pytest.mark.parametrize(
