@@ -9,7 +9,7 @@ import numpy as np
 
 from graphwright import ops
 from graphwright.compiler.differentiate import grad
-from graphwright.graph.dtype import DType, float64, is_floating
+from graphwright.graph.dtype import DType, float64, is_floating, short_name
 from graphwright.graph.errors import AttributeValueError
 from graphwright.graph.leaf import Parameter, parameter
 from graphwright.graph.node import scope
@@ -50,7 +50,8 @@ class Optimizer:
         loss:       a floating tensor of rank 0
         parameters: which ones to train: `model.parameters`
 
-        State is made once for each parameter, so that several graphs share it.
+        State is made once for each parameter, so that several graphs share it. Parameters that
+        are trained in turns need an optimizer each.
         Raises AttributeValueError when there are no parameters, GradientError when the loss does
         not depend on one.
         """
@@ -152,7 +153,8 @@ class Adam(Optimizer):
     is state too; the corrections are computed in float64, because 1 - 0.999ᵗ loses four digits in
     float32.
 
-    Raises AttributeValueError for a beta outside [0, 1), an epsilon that is not above 0.
+    Raises AttributeValueError for a beta outside [0, 1), an epsilon that is not above 0 in the
+    parameters' dtype.
     """
 
     def __init__(
@@ -183,6 +185,7 @@ class Adam(Optimizer):
         scale = 1 / ops.sqrt(1 - self.beta2**exact)
         updates: Updates = {self.count: count}
         for p, g in zip(parameters, gradients, strict=True):
+            self._check_epsilon(p)
             with scope(str(p.name)):
                 mean, square = self.state(p, "mean"), self.state(p, "square")
                 m = updates[mean] = self.beta1 * mean + (1 - self.beta1) * g
@@ -190,6 +193,15 @@ class Adam(Optimizer):
                 deviation = ops.sqrt(v) * scale.astype(p.dtype)
                 updates[p] = p - size.astype(p.dtype) * m / (deviation + self.epsilon)
         return updates
+
+    def _check_epsilon(self, p: Parameter) -> None:
+        if not np.asarray(self.epsilon).astype(p.dtype):
+            raise AttributeValueError(
+                f"{self.name}: epsilon {self.epsilon} is 0 in {short_name(p.dtype)}, "
+                f"the type of parameter {p.name}",
+                source=here(),
+                hint="give a larger one: epsilon=1e-4",
+            )
 
 
 def _check(what: str, value: float) -> None:

@@ -21,6 +21,7 @@ from graphwright.graph.graph import Graph, ancestors
 from graphwright.graph.leaf import Parameter, input, parameter
 from graphwright.graph.node import scope
 from graphwright.nn import init
+from graphwright.nn.activation import BY_NAME
 from graphwright.runtime.interpret import interpret
 
 
@@ -314,6 +315,13 @@ def test_activations_go_by_name_or_are_functions():
     np.testing.assert_allclose(soft, np.exp(given) / np.exp(given).sum(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", sorted(set(BY_NAME) - {"linear"}))
+def test_an_activations_name_is_its_operators(name):
+    y = nn.Dense(2, name, name="layer")(input("x", (1, 2)))
+    assert y.node.op.name == name
+    assert y.node.scope == "layer"
+
+
 # Dropout.
 
 
@@ -530,6 +538,11 @@ def test_state_is_made_once_named_after_its_parameter_and_shared_by_graphs():
         (lambda p: nn.SGD(0.1, weight_decay=-1), AttributeValueError, "weight_decay must be 0 or"),
         (lambda p: nn.Adam(beta2=1.5), AttributeValueError, "beta2 must be from 0 to below 1"),
         (lambda p: nn.Adam(epsilon=0), AttributeValueError, "epsilon must be above 0"),
+        (
+            lambda p: nn.Adam().updates(p.sum().astype("float16"), [p]),
+            AttributeValueError,
+            "epsilon 1e-08 is 0 in f16, the type of parameter p",
+        ),
         (lambda p: nn.SGD(1.0).updates(p.sum(), []), AttributeValueError, "needs parameters"),
         (lambda p: nn.SGD(1.0).updates(p.sum(), [p * 2]), AttributeValueError, "needs parameters"),
         (
@@ -545,8 +558,9 @@ def test_state_is_made_once_named_after_its_parameter_and_shared_by_graphs():
     ],
 )
 def test_bad_optimizers_are_refused_at_the_users_line(call, kind, message):
+    dtype = "float16" if "f16" in message else "float64"
     with pytest.raises(kind) as caught:
-        call(parameter("p", np.ones(3)))
+        call(parameter("p", np.ones(3, dtype)))
     assert message in str(caught.value)
     assert "test_nn.py" in str(caught.value)
 
