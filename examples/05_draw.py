@@ -11,25 +11,28 @@ with gw.scope("layer"):
 with gw.scope("loss"):
     loss = gw.ops.square(y).mean()
 
+folder = Path("diagrams")
+folder.mkdir(exist_ok=True)
+
 # Text and Mermaid need no other program. Mermaid is drawn by GitHub, GitLab and many editors.
-gw.draw(loss, "forward.txt")
-gw.draw(loss, "forward.mmd")
-print(Path("forward.txt").read_text(encoding="utf-8"))
-print(Path("forward.mmd").read_text(encoding="utf-8"))
-assert "layer" in Path("forward.mmd").read_text(encoding="utf-8")
+gw.draw(loss, folder / "forward.txt")
+gw.draw(loss, folder / "forward.mmd")
+print((folder / "forward.txt").read_text(encoding="utf-8"))
+print((folder / "forward.mmd").read_text(encoding="utf-8"))
+assert "layer" in (folder / "forward.mmd").read_text(encoding="utf-8")
 
 # A training step: forward, backward and update are told apart by colour and line style.
 step = gw.compile(x, loss, updates={w: w - 0.1 * gw.grad(loss, w)})
-gw.draw(step, "training.mmd")
-gw.draw(step, "training.dot")
-assert Path("training.dot").read_text(encoding="utf-8").startswith("digraph")
+gw.draw(step, folder / "training.mmd")
+gw.draw(step, folder / "training.dot")
+assert (folder / "training.dot").read_text(encoding="utf-8").startswith("digraph")
 
 # SVG, PNG and PDF are drawn by the program `dot` of Graphviz; without it, the error says how to
 # get it.
 try:
-    gw.draw(step, "training.svg")
+    gw.draw(step, folder / "training.svg")
 except gw.RenderError as error:
     print(error)
     assert "graphviz" in str(error)
 else:
-    assert "<svg" in Path("training.svg").read_text(encoding="utf-8")
+    assert "<svg" in (folder / "training.svg").read_text(encoding="utf-8")
