@@ -37,7 +37,7 @@ from graphwright.graph.node import Node
 from graphwright.graph.tensor import Tensor
 from graphwright.ops import abs, as_tensor, maximum, minimum, negative, square
 from graphwright.ops.arithmetic import Divide
-from graphwright.ops.case import f32, f64, i32
+from graphwright.ops.case import bool_, f32, f64, i32
 from graphwright.ops.elementwise import Elementwise
 from graphwright.ops.movement import broadcast_to
 
@@ -55,6 +55,8 @@ from graphwright.ops.movement import broadcast_to
         Example(lambda x: x / 1, lambda x: x, f64[2, 3]),
         Example(lambda x: x**1, lambda x: x, f64[2, 3]),
         Example(lambda x: minimum(x, float("inf")), lambda x: x, f64[2, 3]),
+        Example(lambda x: x & True, lambda x: x, bool_[3]),
+        Example(lambda x: False | x, lambda x: x, bool_[3]),
         Example(
             lambda x: x * broadcast_to(as_tensor(1, x.dtype), (2, 1)),
             lambda x: broadcast_to(x, (2, 3)),
@@ -81,7 +83,9 @@ def identity_element(node: Node) -> Outcome:
     examples=[
         Example(
             lambda x: x * 0, lambda x: broadcast_to(as_tensor(0, x.dtype), x.shape), i32["n", 3]
-        )
+        ),
+        Example(lambda x: x & False, lambda x: broadcast_to(as_tensor(False), x.shape), bool_[3]),
+        Example(lambda x: True | x, lambda x: broadcast_to(as_tensor(True), x.shape), bool_[3]),
     ],
     kept=[Kept(lambda x: x * 0.0, f32[3], reason="multiply with 0 is not 0 where")],
 )

@@ -126,8 +126,10 @@ class Rule:
         """Whether it is tried at nodes of this operator."""
         if not issubclass(operator, self.root):
             return False
-        trait = getattr(operator, self.declaring) if self.declaring else True
-        return trait is not None and trait is not False and trait != ""
+        if not self.declaring:
+            return True
+        # False may well be what is declared: it is the absorbing element of `and`.
+        return getattr(operator, self.declaring) is not getattr(Operator, self.declaring)
 
 
 def rules_in(module: Mapping[str, Any]) -> tuple[Rule, ...]:
