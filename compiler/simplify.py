@@ -30,6 +30,7 @@ from graphwright.compiler.log import Log
 from graphwright.compiler.rewrite import RuleSet, rewrite
 from graphwright.compiler.rules import (
     casts,
+    contractions,
     folding,
     identities,
     logic,
@@ -51,6 +52,7 @@ RULES = RuleSet(
         *parts.RULES,
         *reductions.RULES,
         *strength.RULES,
+        *contractions.RULES,
         *stability.RULES,
     )
 )

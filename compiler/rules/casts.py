@@ -2,13 +2,19 @@
 
 before::
 
-    %0: f64[n] = cast(x, dtype=f64)
-    %1: f32[n] = cast(%0, dtype=f32)
-    %2: f32[n] = exp(%1)
+    graph(x: f32[n]) {
+      %0: f64[n] = cast(x, dtype=f64)
+      %1: f32[n] = cast(%0, dtype=f32)
+      %2: f32[n] = exp(%1)
+      return %2
+    }
 
-after, where x is f32::
+after::
 
-    %0: f32[n] = exp(x)
+    graph(x: f32[n]) {
+      %0: f32[n] = exp(x)
+      return %0
+    }
 """
 
 from __future__ import annotations

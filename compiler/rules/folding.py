@@ -2,12 +2,20 @@
 
 before::
 
-    %0: f32[3] = constant(value=f32[3]{1.0, 2.0, 3.0})
-    %1: f32[3] = exp(%0)
+    graph(x: f32[3]) {
+      %0: f32[3] = constant(value=f32[3]{0.0, 1.0, 2.0})
+      %1: f32[3] = square(%0)
+      %2: f32[3] = add(x, %1)
+      return %2
+    }
 
 after::
 
-    %0: f32[3] = constant(value=f32[3]{2.7182817, 7.389056, 20.085537})
+    graph(x: f32[3]) {
+      %0: f32[3] = constant(value=f32[3]{0.0, 1.0, 4.0})
+      %1: f32[3] = add(x, %0)
+      return %1
+    }
 """
 
 from __future__ import annotations

@@ -2,14 +2,21 @@
 
 before::
 
-    %0: i32[n,3] = multiply(x, 1)
-    %1: i32[n,3] = subtract(%0, x)
-    %2: i32[n,3] = maximum(%1, %1)
+    graph(x: i32[n,3]) {
+      %0: i32[] = constant(value=i32[]{1})
+      %1: i32[n,3] = multiply(x, %0)
+      %2: i32[n,3] = maximum(%1, x)
+      %3: i32[n,3] = subtract(%2, x)
+      return %3
+    }
 
 after::
 
-    %0: i32[] = constant(value=i32[]{0})
-    %1: i32[n,3] = broadcast_to(%0, shape=(n,3))
+    graph(x: i32[n,3]) {
+      %0: i32[] = constant(value=i32[]{0})
+      %1: i32[n,3] = broadcast_to(%0, shape=(n, 3))
+      return %1
+    }
 
 What an operator declares of itself (`identity_element`, `idempotent` …) is used here, so an
 operator of the user's takes part.

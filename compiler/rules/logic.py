@@ -2,14 +2,20 @@
 
 before::
 
-    %0: bool[n] = less(x, y)
-    %1: bool[n] = logical_not(%0)
-    %2: i32[n] = where(%1, x, y)
+    graph(x: f32[n], y: f32[n]) {
+      %0: bool[n] = less(x, y)
+      %1: bool[n] = logical_not(%0)
+      %2: f32[n] = where(%1, x, y)
+      return %2
+    }
 
 after::
 
-    %0: bool[n] = less(x, y)
-    %1: i32[n] = where(%0, y, x)
+    graph(x: f32[n], y: f32[n]) {
+      %0: bool[n] = less(x, y)
+      %1: f32[n] = where(%0, y, x)
+      return %1
+    }
 """
 
 from __future__ import annotations

@@ -2,12 +2,19 @@
 
 before::
 
-    %0: f32[n,4] = concatenate(x, y, axis=1)
-    %1: f32[n,3], %2: f32[n,1] = split(%0, axis=1, sizes=(3, 1))
+    graph(x: f32[n,3], y: f32[n,1]) {
+      %0: f32[n,4] = concatenate(x, y, axis=1)
+      %1: f32[n,3], %2: f32[n,1] = split(%0, axis=1, sizes=(3, 1))
+      %3: f32[n,3] = multiply(%1, %2)
+      return %3
+    }
 
-after, where x has 3 columns and y has 1::
+after::
 
-    x, y
+    graph(x: f32[n,3], y: f32[n,1]) {
+      %0: f32[n,3] = multiply(x, y)
+      return %0
+    }
 """
 
 from __future__ import annotations

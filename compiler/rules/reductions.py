@@ -2,15 +2,21 @@
 
 before::
 
-    %0: f32[10,3] = broadcast_to(x, shape=(10, 3))
-    %1: f32[10] = sum(%0, axes=(1,), keepdims=False)
-    %2: f32[] = sum(%1, axes=(0,), keepdims=False)
+    graph(x: f32[3]) {
+      %0: f32[10,3] = broadcast_to(x, shape=(10, 3))
+      %1: f32[10] = sum(%0, axes=(1,), keepdims=False)
+      %2: f32[] = sum(%1, axes=(0,), keepdims=False)
+      return %2
+    }
 
-after, where x is f32[3]::
+after::
 
-    %0: f32[] = sum(x, axes=(0,), keepdims=False)
-    %1: f32[] = constant(value=f32[]{10.0})
-    %2: f32[] = multiply(%0, %1)
+    graph(x: f32[3]) {
+      %0: f32[] = sum(x, axes=(0,), keepdims=False)
+      %1: f32[] = constant(value=f32[]{10.0})
+      %2: f32[] = multiply(%0, %1)
+      return %2
+    }
 """
 
 from __future__ import annotations
@@ -19,6 +25,7 @@ import dataclasses
 
 import numpy as np
 
+from graphwright.compiler.rules.casts import FLOAT_BITS
 from graphwright.compiler.rules.pattern import uniform_value
 from graphwright.compiler.rules.rule import (
     Declined,
@@ -163,7 +170,7 @@ def _not_a_factor(count: Size, x: Tensor, dtype: DType) -> Declined | None:
     """Why a sum of `count` times x can't be written as a product."""
     if not is_floating(dtype):
         return None
-    if dtype.itemsize < 4:
+    if dtype.itemsize < 4 and (isinstance(count, Dim) or count > 2 ** FLOAT_BITS[dtype.name][0]):
         return Declined(f"{count} may be no number of {short_name(dtype)}")
     value = uniform_value(x)
     if (value is None or not np.isfinite(value)) and (isinstance(count, Dim) or count == 0):

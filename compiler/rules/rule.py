@@ -129,7 +129,7 @@ class Rule:
         if not self.declaring:
             return True
         # False may well be what is declared: it is the absorbing element of `and`.
-        return getattr(operator, self.declaring) is not getattr(Operator, self.declaring)
+        return getattr(operator, self.declaring) is not getattr(self.root, self.declaring)
 
 
 def rules_in(module: Mapping[str, Any]) -> tuple[Rule, ...]:

@@ -2,13 +2,19 @@
 
 before::
 
-    %0: f32[1,1] = reshape(g, shape=(1, 1))
-    %1: f32[n,3] = broadcast_to(%0, shape=(n, 3))
-    %2: f32[n,3] = multiply(%1, y)
+    graph(g: f32[], y: f32[n,3]) {
+      %0: f32[1,1] = reshape(g, shape=(1, 1))
+      %1: f32[n,3] = broadcast_to(%0, shape=(n, 3))
+      %2: f32[n,3] = multiply(%1, y)
+      return %2
+    }
 
 after::
 
-    %0: f32[n,3] = multiply(g, y)
+    graph(g: f32[], y: f32[n,3]) {
+      %0: f32[n,3] = multiply(g, y)
+      return %0
+    }
 """
 
 from __future__ import annotations

@@ -2,12 +2,18 @@
 
 before::
 
-    %0: f32[n,10] = softmax(x, axes=(1,))
-    %1: f32[n,10] = log(%0)
+    graph(x: f32[n,10]) {
+      %0: f32[n,10] = softmax(x, axes=(1,))
+      %1: f32[n,10] = log(%0)
+      return %1
+    }
 
 after::
 
-    %0: f32[n,10] = log_softmax(x, axes=(1,))
+    graph(x: f32[n,10]) {
+      %0: f32[n,10] = log_softmax(x, axes=(1,))
+      return %0
+    }
 
 These rules improve values: log(softmax(x)) is -inf where softmax(x) rounds to 0, and log_softmax(x)
 is not. Where the old form was accurate the new one agrees with it up to rounding, and what is

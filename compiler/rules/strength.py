@@ -2,19 +2,27 @@
 
 before::
 
-    %0: f32[] = constant(value=f32[]{2.0})
-    %1: f32[n,3] = power(x, %0)
-    %2: f32[] = constant(value=f32[]{4.0})
-    %3: f32[n,3] = divide(%1, %2)
+    graph(x: f32[n,3]) {
+      %0: f32[] = constant(value=f32[]{2.0})
+      %1: f32[n,3] = power(x, %0)
+      %2: f32[] = constant(value=f32[]{4.0})
+      %3: f32[n,3] = divide(%1, %2)
+      return %3
+    }
 
 after::
 
-    %0: f32[n,3] = square(x)
-    %1: f32[] = constant(value=f32[]{0.25})
-    %2: f32[n,3] = multiply(%0, %1)
+    graph(x: f32[n,3]) {
+      %0: f32[n,3] = square(x)
+      %1: f32[] = constant(value=f32[]{0.25})
+      %2: f32[n,3] = multiply(%0, %1)
+      return %2
+    }
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -32,12 +40,12 @@ from graphwright.compiler.rules.rule import (
     rule,
     rules_in,
 )
-from graphwright.graph.dtype import short_name
+from graphwright.graph.dtype import is_floating, short_name
 from graphwright.graph.node import Node
 from graphwright.graph.tensor import Tensor
 from graphwright.ops import as_tensor, reciprocal, rsqrt, sqrt, square
-from graphwright.ops.arithmetic import Divide, Power
-from graphwright.ops.case import f32, f64
+from graphwright.ops.arithmetic import Divide, Multiply, Power
+from graphwright.ops.case import f32, f64, i32
 from graphwright.ops.exponential import Sqrt
 
 # Powers. NumPy's own `x ** 2`, `x ** 0.5` and `x ** -1` make the same replacements.
@@ -115,10 +123,8 @@ def divide_by_power_of_two(node: Node) -> Outcome:
     c = uniform_value(divisor)
     if c is None or not np.isfinite(c) or c == 0:
         return None
-    significand, exponent = np.frexp(np.float64(c))
-    # The dtype's normal numbers: 1 / c overflows or loses digits beyond them.
-    limit = 2 ** (FLOAT_BITS[divisor.dtype.name][1] - 1) - 2
-    if abs(significand) != 0.5 or abs(exponent - 1) > limit:
+    # The reciprocals of what is not normal overflow or have fewer digits.
+    if abs(np.frexp(np.float64(c))[0]) != 0.5 or not _is_normal(c):
         return Declined(f"1 / {c} is not exact in {short_name(divisor.dtype)}")
     return fitted(x * as_tensor(1 / float(c), divisor.dtype), node.outputs[0].type)
 
@@ -147,6 +153,46 @@ def divide_by_broadcast(node: Node) -> Outcome:
         return Declined("1 / y may overflow where x / y does not")
     with replacing(node, divisor.node):
         return x * rsqrt(divisor.node.inputs[0])
+
+
+@rule(
+    Multiply,
+    weight=2,
+    claim="stable",
+    examples=[
+        Example(lambda x: 0.5 * (x * 3), lambda x: as_tensor(1.5, x.dtype) * x, f64["n", 3]),
+        Example(lambda x: (x * 3) * 7, lambda x: as_tensor(21, x.dtype) * x, i32[3]),
+    ],
+    kept=[
+        Kept(lambda x: 1e-30 * (x * 1e-30), f32[3], reason="0.0 is out of the range of f32"),
+        Kept(lambda x: 1e30 * (x * 1e30), f32[3], reason="inf is out of the range of f32"),
+        Kept(lambda x, y: 2 * (x * y), f32[3], f32[3]),
+    ],
+)
+def multiply_numbers(node: Node) -> Outcome:
+    """a (b x) → (a b) x, for numbers a and b whose product is in the range of the dtype."""
+    for first, inner in (node.inputs, node.inputs[::-1]):
+        a = uniform_value(first)
+        if a is None or inner.node.op != node.op:
+            continue
+        for second, x in (inner.node.inputs, inner.node.inputs[::-1]):
+            b = uniform_value(second)
+            if b is None:
+                continue
+            with np.errstate(all="ignore"):
+                factor = np.multiply(a, b)
+            if is_floating(x.dtype) and not _is_normal(factor):
+                return Declined(f"{factor} is out of the range of {short_name(x.dtype)}")
+            with replacing(node, inner.node):
+                return fitted(as_tensor(factor) * x, node.outputs[0].type)
+    return None
+
+
+def _is_normal(value: Any) -> bool:
+    """Whether a floating number is finite, not 0, and small or large without losing digits."""
+    exponent = int(np.frexp(np.float64(value))[1]) - 1
+    limit = 2 ** (FLOAT_BITS[value.dtype.name][1] - 1) - 2
+    return bool(np.isfinite(value) and value != 0 and abs(exponent) <= limit)
 
 
 @rule(
