@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from graphwright.compiler.log import Event
@@ -10,13 +11,15 @@ from graphwright.compiler.schedule import Schedule
 from graphwright.graph.dim import Sizes, evaluate
 from graphwright.graph.graph import Graph
 from graphwright.graph.node import Node
+from graphwright.graph.source import NOWHERE, Source
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.text import operation_text, tensor_names, text, value_text
 
 if TYPE_CHECKING:
     from graphwright.compiler.pipeline import Compilation, Record, Stage
 
-_SHOWN = 40  # events of a pass that explain() lists before it counts the rest
+_SHOWN = 40  # lines of a pass in explain(), before the rest is counted
+_NAMED = 4  # nodes that such a line names
 
 
 def stage_text(stage: Stage, *, sources: bool = False, elide: bool = False) -> str:
@@ -121,7 +124,7 @@ def _flops(plan: Plan, step: Step, sizes: Sizes) -> int:
 
 
 def explain(compilation: Compilation, *, limit: int = _SHOWN) -> str:
-    """What each pass did, and declined, and why. `limit` events a pass are listed."""
+    """What each pass did (+), and declined (-), and why, in at most `limit` lines a pass."""
     return "\n\n".join(_explained(record, limit) for record in compilation.records)
 
 
@@ -134,20 +137,28 @@ def _explained(record: Record, limit: int) -> str:
         f" {record.log.rewrites} made, {declined} declined, {record.seconds * 1e3:.1f} ms"
     )
     names = tensor_names(record.before)
-    lines = [_event_line(event, names) for event in events[:limit]]
-    if len(events) > limit:
-        lines.append(f"  … and {len(events) - limit} more")
+    alike: dict[tuple[str, str, bool], list[Event]] = {}
+    for event in events:
+        alike.setdefault((event.rule, event.what, event.applied), []).append(event)
+    lines = [_event_line(group, names) for group in list(alike.values())[:limit]]
+    if len(alike) > limit:
+        lines.append(f"  … and {len(alike) - limit} more")
     return "\n".join([head, *lines])
 
 
-def _event_line(event: Event, names: dict[Tensor, str]) -> str:
-    mark = "+" if event.applied else "-"
-    concerned = ", ".join(names.get(node.outputs[0], node.op.name) for node in event.nodes[:4])
-    if len(event.nodes) > 4:
+def _event_line(events: list[Event], names: dict[Tensor, str]) -> str:
+    """A line for events that differ only in the nodes concerned."""
+    first = events[0]
+    times = f" ×{len(events)}" if len(events) > 1 else ""
+    nodes = list(dict.fromkeys(node for event in events for node in event.nodes))
+    concerned = ", ".join(names.get(node.outputs[0], node.op.name) for node in nodes[:_NAMED])
+    if len(nodes) > _NAMED:
         concerned += ", …"
-    sources = list(dict.fromkeys(str(n.source) for n in event.nodes if n.source.lines))
-    where = f"   [{', '.join(sources[:2])}]" if sources else ""
-    return f"  {mark} {event.rule}: {event.what}   ({concerned}){where}"
+    source = reduce(Source.__or__, (node.source for node in nodes[:_NAMED]), NOWHERE)
+    words = [f"({concerned})"] if nodes else []
+    words += [f"[{source}]"] if source.lines else []
+    mark = "+" if first.applied else "-"
+    return "   ".join([f"  {mark} {first.rule}{times}: {first.what}", *words])
 
 
 def _table(rows: list[tuple[str, ...]], right: set[int]) -> list[str]:

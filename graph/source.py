@@ -61,8 +61,13 @@ class Source:
         return self if merged == self.lines else Source(merged)
 
     def __str__(self) -> str:
-        """`train.py:14`, or several joined by commas; empty when unknown."""
-        return ", ".join(dict.fromkeys(str(line) for line in self.lines))
+        """`train.py:14`, or several lines: `train.py:14, 17, model.py:3`; empty when unknown."""
+        files: dict[str, set[int]] = {}
+        for line in self.lines:
+            files.setdefault(os.path.basename(line.file), set()).add(line.number)
+        return ", ".join(
+            f"{file}:{', '.join(map(str, sorted(numbers)))}" for file, numbers in files.items()
+        )
 
     def describe(self) -> str:
         """`train.py:14 in build: logits = x @ w`."""
