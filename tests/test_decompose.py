@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.documented import documented
 
 import graphwright as gw
+import graphwright.compiler.decompose as decompose_module
 from graphwright.compiler.decompose import decompose
 from graphwright.compiler.log import Log
 from graphwright.graph.errors import CompileError
@@ -36,6 +38,13 @@ def run(graph: Graph, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
     return evaluate_graph(
         graph, dict(zip(graph.inputs, arrays, strict=True)), {"n": len(arrays[0])}
     )
+
+
+def test_what_the_file_shows_before_becomes_what_it_shows_after() -> None:
+    before, after = documented(decompose_module)
+    result = decompose(before, Log())
+    assert str(result) == str(after)
+    assert result == after
 
 
 def test_softmax_becomes_its_parts_and_keeps_its_value() -> None:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.documented import documented
 from support.random_graphs import draw_arrays, draw_sizes, graphs
 
+import graphwright.compiler.layout as layout_module
 from graphwright.compiler.decompose import decompose
 from graphwright.compiler.layout import layout, priced_transpositions
 from graphwright.compiler.log import Log
@@ -46,6 +48,13 @@ def laid_out(graph: Graph, log: Log | None = None) -> Graph:
 
 def inputs(*shapes: tuple[int | str, ...]) -> list[Tensor]:
     return [input(f"x{i}", shape, "float64") for i, shape in enumerate(shapes)]
+
+
+def test_what_the_file_shows_before_becomes_what_it_shows_after() -> None:
+    before, after = documented(layout_module)
+    result = layout(before, Log())
+    assert str(result) == str(after)
+    assert result == after
 
 
 def test_a_transposition_before_elementwise_operations_moves_behind_them_into_a_matmul() -> None:

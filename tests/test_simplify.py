@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import zlib
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.documented import documented
+from support.random_graphs import draw_arrays, draw_sizes, graphs
 
+import graphwright.compiler.rewrite as rewrite_module
+import graphwright.compiler.simplify as simplify_module
 from graphwright.compiler.differentiate import grad
 from graphwright.compiler.log import Log
 from graphwright.compiler.rewrite import RuleSet, rewrite
+from graphwright.compiler.rules import (
+    casts,
+    contractions,
+    folding,
+    identities,
+    logic,
+    parts,
+    reductions,
+    shapes,
+    stability,
+    strength,
+)
 from graphwright.compiler.rules.rule import Example, Kept, Outcome, Rule, Sides, equation, rule
 from graphwright.compiler.simplify import RULES, simplify, simplify_primitives
 from graphwright.graph.dim import evaluate
@@ -20,6 +39,7 @@ from graphwright.graph.evaluate import evaluate_graph
 from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import input, parameter
 from graphwright.graph.node import Node, scope
+from graphwright.graph.operator import operators, register
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
 from graphwright.ops import (
@@ -36,6 +56,7 @@ from graphwright.ops import (
 )
 from graphwright.ops.arithmetic import Add
 from graphwright.ops.case import Within
+from graphwright.ops.elementwise import Binary
 
 SIZES = {"n": 4}
 TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 1e-5, "float64": 1e-9}
@@ -169,6 +190,22 @@ def test_all_rules_together_agree_on_both_sides(tried: Rule, example: Example) -
     simplified = simplify(before, Log())
     assert str(simplified) == str(simplify(after, Log()))
     assert simplify(simplified, Log()) is simplified
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *(casts, contractions, folding, identities, logic),
+        *(parts, reductions, shapes, stability, strength),
+        *(simplify_module, rewrite_module),
+    ],
+    ids=lambda module: module.__name__.split(".")[-1],
+)
+def test_what_a_file_shows_before_becomes_what_it_shows_after(module: ModuleType) -> None:
+    before, after = documented(module)
+    result = simplify(before, Log())
+    assert str(result) == str(after)
+    assert result == after
 
 
 def test_rules_have_names_texts_and_examples() -> None:
@@ -403,3 +440,47 @@ def test_a_chain_of_identities_collapses_without_deep_recursion() -> None:
     for _ in range(10_000):
         y = negative(y)
     assert simplify(Graph([x], [y]), Log()).outputs[0] is x
+
+
+def test_an_operator_of_the_users_takes_part_by_what_it_declares() -> None:
+    @register
+    class Tropical(Binary):
+        """min(x, y), where x counts as nothing beside infinity."""
+
+        name = "tropical"
+        commutative = True
+        identity_element = float("inf")
+        idempotent = True
+        ufunc = np.minimum
+
+    x, y = input("x", (3,)), input("y", (3,))
+    tropical = Tropical()
+    graph = Graph([x, y], [tropical(float("inf"), x), tropical(y, y), tropical(x, y)])
+    result = simplify(graph, Log())
+    del operators["tropical"]
+    assert [id(tensor) for tensor in result.outputs[:2]] == [id(x), id(y)]
+    assert names(result) == ["tropical"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs(dtypes=(np.float64,)), st.data())
+def test_random_graphs_keep_their_values_and_reach_a_fixpoint(
+    graph: Graph, data: st.DataObject
+) -> None:
+    sizes = data.draw(draw_sizes(graph))
+    values: dict[Tensor, np.ndarray] = dict(
+        zip(graph.inputs, data.draw(draw_arrays(graph, sizes)), strict=True)
+    )
+    values.update({p: p.value for p in graph.parameters})
+    events = Log()
+    result = simplify(graph, events)
+    assert simplify(result, Log()) is result
+    limit = data.draw(st.integers(0, events.rewrites))
+    limited = Log(limit)
+    partly = simplify(graph, limited)
+    assert limited.rewrites == limit
+    before, after, between = (evaluate_graph(g, values, sizes) for g in (graph, result, partly))
+    for old, new, half in zip(before, after, between, strict=True):
+        assert old.dtype == new.dtype
+        np.testing.assert_allclose(new, old, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(half, old, rtol=1e-6, atol=1e-6)
