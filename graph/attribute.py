@@ -72,4 +72,6 @@ def admits(expected: Any, value: object) -> bool:
         return False
     if expected is float:
         return isinstance(value, int | float)
-    return isinstance(value, expected) if isinstance(expected, type) else True
+    if expected is Any or not isinstance(expected, type):
+        return True
+    return isinstance(value, expected)

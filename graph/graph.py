@@ -38,6 +38,8 @@ class Graph(Displayed):
     ) -> None:
         self.inputs = _tensors(inputs, "inputs")
         self.outputs = _tensors(outputs, "outputs")
+        if not isinstance(updates, Mapping | None):
+            raise GraphError(f"updates map parameters to tensors, got {updates!r}")
         self.updates: dict[Parameter, Tensor] = dict(updates or {})
         _tensors(list(self.updates.values()), "values of the updates")
         self._check()

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from graphwright.graph.array import FrozenArray
-from graphwright.graph.atom import terms_of
 from graphwright.graph.attribute import check_arguments
-from graphwright.graph.dim import Size, dim, floordiv, maximum
+from graphwright.graph.dim import Dim, Size, dim, floordiv, maximum
 from graphwright.graph.dtype import (
     SHORT_NAMES,
     DType,
@@ -199,8 +198,8 @@ class _Parser(Tokens):
         while not self.skip("]"):
             at = self.start
             size = self.size()
-            if isinstance(size, int) and size < 0:
-                self.fail("a size can't be negative", at)
+            if isinstance(size, int) and not 0 <= size <= _LARGEST_SIZE:
+                self.fail(f"a size is a number from 0 to {_LARGEST_SIZE}", at)
             shape.append(size)
             if len(shape) > _HIGHEST_RANK:
                 self.fail(f"a rank of more than {_HIGHEST_RANK}", at)
@@ -224,7 +223,7 @@ class _Parser(Tokens):
                 total = total + self.term() if self.advance() == "+" else total - self.term()
                 if self.position - at > _LONGEST_SIZE:
                     self.fail(f"a size of more than {_LONGEST_SIZE} characters", at)
-        if any(abs(coefficient) > _LARGEST_SIZE for _, coefficient in terms_of(total)):
+        if isinstance(total, Dim) and any(abs(c) > _LARGEST_SIZE for _, c in total.terms):
             self.fail(f"a size holds a number of more than {_LARGEST_SIZE}", at)
         self.depth -= 1
         return total
