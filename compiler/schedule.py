@@ -1,16 +1,18 @@
 """Put the operations in an order in which little memory is live at once.
 
-before: a graph, in its own order: first all that the first result needs::
+before: a graph, in its own order, which is first all that the first result needs, and so on::
 
     graph(x: f32[n]) {
       %0: f32[n] = exp(x)
-      %1: f32[n] = log(x)
-      %2: f32[] = sum(%1, axes=(0,), keepdims=False)
-      …
-      return …
+      %1: f32[10,n] = broadcast_to(x, shape=(10, n))
+      %2: f32[10,n] = exp(%1)
+      %3: f32[n] = sum(%2, axes=(0,), keepdims=False)
+      %4: f32[n] = subtract(%0, %3)
+      %5: f32[] = sum(%4, axes=(0,), keepdims=False)
+      return %5
     }
 
-after: a schedule, in which `%0` comes after `%2`: two vectors are never live together.
+after: the same graph with the order %1 %2 %3 %0 %4 %5, by which %0 and %2 are never live together.
 
 Several orders are made, and the one of the lowest peak is taken, the graph's own among equals:
 
@@ -21,10 +23,8 @@ Several orders are made, and the one of the lowest peak is taken, the graph's ow
 * *forward*: always the operation, of those that can run, that adds least to what is live;
 * *backward*: the same from the results back to the inputs.
 
-Sizes are symbolic. To compare orders, each named dimension counts as 64. Memory is counted
-as the bytes of values between the operation that computes them and the last that reads them;
-views cost nothing and keep what they view; inputs, parameters and constants lie elsewhere;
-results stay to the end. Results that are written over an input don't count as saved.
+Sizes are symbolic: to compare orders, each named dimension counts as 64. What counts as live is
+said in `storage.py`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from graphwright.compiler.log import Log
-from graphwright.graph.dim import Sizes, evaluate, names_of
+from graphwright.compiler.storage import Storage
+from graphwright.graph.dim import Sizes, names_of
 from graphwright.graph.graph import Graph, ancestors
-from graphwright.graph.leaf import Constant
 from graphwright.graph.node import Node
-from graphwright.graph.tensor import Tensor
 
 TYPICAL_SIZE = 64
 """What a named dimension counts as when orders are compared."""
@@ -87,58 +86,6 @@ def peak(order: Sequence[Node], graph: Graph, sizes: Sizes) -> int:
     return Storage(graph, sizes).peak(order)
 
 
-class Storage:
-    """The memory that values of a graph take, for concrete sizes.
-
-    base:    for each tensor, the one whose memory holds it: itself, or what it is a view of
-    nbytes:  for each base that is computed, its bytes
-    readers: for each base that is computed, the operations that read it or a view of it
-    kept:    the bases that hold results
-    """
-
-    def __init__(self, graph: Graph, sizes: Sizes) -> None:
-        self.graph = graph
-        self.sizes = sizes
-        self.base: dict[Tensor, Tensor] = {}
-        self.nbytes: dict[Tensor, int] = {}
-        self.readers: dict[Tensor, list[Node]] = {}
-        for node in graph.operations:
-            for base in self.reads(node):
-                self.readers[base].append(node)
-            for tensor in node.outputs:
-                if node.op.view:
-                    self.base[tensor] = self.base.get(node.inputs[0], node.inputs[0])
-                elif not isinstance(node.op, Constant):
-                    # A size such as n - 100 may be negative at the typical size.
-                    self.nbytes[tensor] = max(0, evaluate(tensor.type.nbytes, sizes))
-                    self.readers[tensor] = []
-        self.kept = {self.base.get(tensor, tensor) for tensor in graph.results}
-
-    def reads(self, node: Node) -> list[Tensor]:
-        """The computed bases that an operation reads, each once."""
-        bases = dict.fromkeys(self.base.get(tensor, tensor) for tensor in node.inputs)
-        return [base for base in bases if base in self.nbytes]
-
-    def writes(self, node: Node) -> list[Tensor]:
-        """The bases that an operation computes."""
-        return [tensor for tensor in node.outputs if tensor in self.nbytes]
-
-    def peak(self, order: Iterable[Node]) -> int:
-        """The most bytes live at once when the operations run in this order."""
-        remaining = {base: len(readers) for base, readers in self.readers.items()}
-        live = most = 0
-        for node in order:
-            written = self.writes(node)
-            live += sum(self.nbytes[base] for base in written)
-            most = max(most, live)
-            for base in self.reads(node):
-                remaining[base] -= 1
-            for base in (*self.reads(node), *written):
-                if not remaining[base] and base not in self.kept:
-                    live -= self.nbytes[base]
-        return most
-
-
 # The orders.
 
 
@@ -155,11 +102,11 @@ def _costliest_input_first(storage: Storage) -> list[Node]:
         ordered[node] = sorted(makers, key=extra.__getitem__, reverse=True)
         held = need = 0
         for maker in ordered[node]:
-            size = sum(storage.nbytes[base] for base in storage.writes(maker))
+            size = sum(storage.nbytes[memory] for memory in storage.writes[maker])
             need = max(need, held + extra[maker] + size)
             held += size
-        own = sum(storage.nbytes[base] for base in storage.writes(node))
-        extra[node] = max(need, held + own) - own
+        own = sum(storage.nbytes[memory] for memory in storage.writes[node])
+        extra[node] = max(need, held + storage.running(node)) - own
     results = dict.fromkeys(t.node for t in storage.graph.results if t.node in extra)
     return _depth_first(sorted(results, key=extra.__getitem__, reverse=True), ordered)
 
@@ -188,19 +135,19 @@ def _depth_first(roots: Iterable[Node], needed: dict[Node, list[Node]]) -> list[
 def _forward(storage: Storage) -> list[Node]:
     """List scheduling: next, of the operations that can run, the one that adds least."""
     number = {node: i for i, node in enumerate(storage.graph.operations)}
-    remaining = {base: set(readers) for base, readers in storage.readers.items()}
+    remaining = [set(readers) for readers in storage.readers]
 
     def added(node: Node) -> int:
-        new = sum(storage.nbytes[base] for base in storage.writes(node))
-        last = (b for b in storage.reads(node) if len(remaining[b]) == 1 and b not in storage.kept)
-        return new - sum(storage.nbytes[base] for base in last)
+        new = sum(storage.nbytes[memory] for memory in storage.writes[node])
+        last = (memory for memory in storage.reads[node] if len(remaining[memory]) == 1)
+        return new - sum(storage.nbytes[memory] for memory in last)
 
     def run(node: Node) -> list[Node]:
         cheaper: list[Node] = []
-        for base in storage.reads(node):
-            remaining[base].discard(node)
-            if len(remaining[base]) == 1:
-                cheaper += remaining[base]
+        for memory in storage.reads[node]:
+            remaining[memory].discard(node)
+            if len(remaining[memory]) == 1:
+                cheaper += remaining[memory]
         return cheaper
 
     needed = {node: [t.node for t in node.inputs if t.node in number] for node in number}
@@ -210,16 +157,16 @@ def _forward(storage: Storage) -> list[Node]:
 def _backward(storage: Storage) -> list[Node]:
     """The same in reverse: last, of the operations nobody waits for, the one that adds least."""
     number = {node: -i for i, node in enumerate(storage.graph.operations)}
-    live = set(storage.kept)
+    live: set[int] = set()
 
     def added(node: Node) -> int:
-        new = sum(storage.nbytes[base] for base in storage.reads(node) if base not in live)
-        return new - sum(storage.nbytes[base] for base in storage.writes(node))
+        new = sum(storage.nbytes[memory] for memory in storage.reads[node] if memory not in live)
+        return new - sum(storage.nbytes[memory] for memory in storage.writes[node])
 
     def run(node: Node) -> list[Node]:
-        born = [base for base in storage.reads(node) if base not in live]
+        born = [memory for memory in storage.reads[node] if memory not in live]
         live.update(born)
-        return [reader for base in born for reader in storage.readers[base]]
+        return [reader for memory in born for reader in storage.readers[memory]]
 
     readers: dict[Node, list[Node]] = {node: [] for node in number}
     for node in number:
