@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from graphwright.graph.graph import Graph
 from graphwright.viz.boxes import Box, Boxes
@@ -11,20 +11,10 @@ from graphwright.viz.flow import Flow, Value, lay_open, phases
 from graphwright.viz.view import Edge, GraphView, Phase, Vertex, counted
 from graphwright.viz.words import code_text, detail_of, places_text, role_of, title_of
 
-_READERS = 3  # readers of one parameter in one box that share a badge; more get one each
-
 
 def view_of(graph: Graph) -> GraphView:
     """The view of `graph`: its scopes as nested clusters, its fused groups laid open."""
     return _Builder(lay_open(graph)).view()
-
-
-class _Spot(NamedTuple):
-    """A place for the badge of a parameter: in one box, for the readers of one phase."""
-
-    step: int
-    box: Box
-    phase: Phase
 
 
 class _Builder:
@@ -38,8 +28,9 @@ class _Builder:
         self.count = 0
         self.keys: dict[int, str] = {}
         """The vertex of each step that is drawn once."""
-        self.badges: dict[_Spot, str] = {}
-        self.readers = self._readers()
+        self.written = {parameter.step for parameter, _ in flow.updates}
+        self.badges: dict[tuple[int, Box], str] = {}
+        """The badges of parameters that are both read and written in the update of a box."""
         self.edges: list[Edge] = []
 
     def view(self) -> GraphView:
@@ -75,27 +66,20 @@ class _Builder:
             self._edge(value, tail, head, "update", "update")
 
     def _tail(self, value: Value, reader: Box, phase: Phase) -> str:
-        """The vertex that `value` comes from for a reader in a box; draws a badge if need be."""
-        role = self.roles[value.step]
-        if role not in ("parameter", "constant"):
+        """The vertex that `value` comes from for a reader in a box.
+
+        Badges are drawn for each reader, so that no long edges cross the diagram; but what an
+        update reads and writes is one badge.
+        """
+        if self.roles[value.step] not in ("parameter", "constant"):
             return self.keys[value.step]
         box = self.boxes.beside(self.flow.steps[value.step], reader)
-        spot = _Spot(value.step, box, phase)
-        if role == "constant" or self.readers[spot] > _READERS:
+        if phase != "update" or value.step not in self.written:
             return self._vertex(value.step, box, phase)
+        spot = (value.step, box)
         if spot not in self.badges:
             self.badges[spot] = self._vertex(value.step, box, phase)
         return self.badges[spot]
-
-    def _readers(self) -> Counter[_Spot]:
-        """How often a badge at each spot would be read."""
-        steps = self.flow.steps
-        return Counter(
-            _Spot(value.step, self.boxes.beside(steps[value.step], self.boxes.of(step)), phase)
-            for step, phase in zip(steps, self.phases, strict=True)
-            for value in step.inputs
-            if self.roles[value.step] == "parameter"
-        )
 
     def _vertex(self, position: int, box: Box, phase: Phase | None = None) -> str:
         step = self.flow.steps[position]

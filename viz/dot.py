@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, TypeAlias
 
 from graphwright.viz import style
-from graphwright.viz.layout import Line, arrange, stacked
+from graphwright.viz.layout import Line, arrange, attached, stacked
 from graphwright.viz.view import Cluster, GraphView, Vertex
 
 Direction = Literal["down", "right"]
+Badges: TypeAlias = Mapping[str, Sequence[Vertex]]
 
 _PAIRS = 16  # more constraints between two boxes than these meet in a point
 
@@ -23,12 +24,13 @@ def dot(view: GraphView, direction: Direction = "down", dpi: int | None = None) 
 
     What users named stands in HTML-like labels and in quoted tooltips, escaped for each.
     """
+    badges = attached(view)
     return "\n".join(
         [
             "digraph graphwright {",
             *_settings(view, direction, dpi),
-            *_members(view),
-            *_lines(view),
+            *_members(view, direction, badges),
+            *_lines(view, badges),
             "}",
             "",
         ]
@@ -48,7 +50,8 @@ def _settings(view: GraphView, direction: Direction, dpi: int | None) -> Iterato
     yield f'  edge [{font} fontsize=8.5 fontcolor="{style.QUIET}" arrowsize=0.6 penwidth=1.2]'
 
 
-def _members(view: GraphView) -> Iterator[str]:
+def _members(view: GraphView, direction: Direction, badges: Badges) -> Iterator[str]:
+    hidden = {badge.key for own in badges.values() for badge in own}
     around = 0
     for depth, member in view.walk():
         yield from _closing(around, depth)
@@ -58,7 +61,9 @@ def _members(view: GraphView) -> Iterator[str]:
             around += 1
             yield f"{indent}subgraph cluster_{member.key} {{"
             yield f"{indent}  graph [{_cluster(member, depth)}]"
-        else:
+        elif member.key in badges:
+            yield f"{indent}{member.key} [{_badged(member, badges[member.key], direction)}]"
+        elif member.key not in hidden:
             yield f"{indent}{member.key} [{_vertex(member)}]"
     yield from _closing(around, 0)
 
@@ -69,20 +74,14 @@ def _closing(around: int, depth: int) -> Iterator[str]:
 
 def _vertex(vertex: Vertex) -> str:
     look = style.look(vertex)
-    label = html.escape(vertex.title)
-    if vertex.detail:
-        detail = html.escape(vertex.detail)
-        label += f'<BR/><FONT POINT-SIZE="8.5" COLOR="{look.quiet}">{detail}</FONT>'
     words = [
-        f"label=<{label}>",
+        f"label=<{_label(vertex)}>",
         f'style="rounded,filled,{look.line}"',
         f'color="{look.ink}" fillcolor="{look.fill}" fontcolor="{look.text}"',
         f"tooltip={_quoted(_tooltip(vertex))}",
     ]
-    if vertex.role == "parameter":
+    if vertex.badge:
         words.append('fontsize=9 margin="0.09,0.045" height=0.2 penwidth=0.9')
-    elif vertex.role == "constant":
-        words.append('fontsize=9 margin="0.07,0.03" height=0.18 penwidth=0.7')
     elif vertex.role in ("input", "output"):
         words.append('margin="0.2,0.06"')
     elif vertex.role == "folded":
@@ -90,10 +89,50 @@ def _vertex(vertex: Vertex) -> str:
     return " ".join(words)
 
 
-def _tooltip(vertex: Vertex) -> str:
+def _badged(vertex: Vertex, badges: Sequence[Vertex], direction: Direction) -> str:
+    """A vertex with its badges where values come from: on its left, or above it."""
+    cells = [_cell(badge) for badge in badges]
+    own = _cell(vertex)
+    if direction == "down":
+        left = "".join(f"<TR>{cell}</TR>" for cell in cells)
+        rows = f'<TR><TD>{_table(left)}</TD><TD PORT="o">{_table(f"<TR>{own}</TR>")}</TD></TR>'
+    else:
+        above = _table(f"<TR>{''.join(cells)}</TR>")
+        rows = f'<TR><TD>{above}</TD></TR><TR><TD PORT="o">{_table(f"<TR>{own}</TR>")}</TD></TR>'
+    tooltip = _quoted(_tooltip(vertex, badges))
+    return f"label=<{_table(rows)}> shape=plain tooltip={tooltip}"
+
+
+def _table(rows: str) -> str:
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{rows}</TABLE>'
+
+
+def _cell(vertex: Vertex) -> str:
+    look = style.look(vertex)
+    padding, size = (2, ' POINT-SIZE="9"') if vertex.badge else (4, "")
+    return (
+        f'<TD><TABLE BORDER="1" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{padding}" '
+        f'STYLE="rounded,{look.line}" COLOR="{look.ink}" BGCOLOR="{look.fill}"><TR><TD>'
+        f'<FONT COLOR="{look.text}"{size}>{_label(vertex)}</FONT></TD></TR></TABLE></TD>'
+    )
+
+
+def _label(vertex: Vertex) -> str:
+    label = html.escape(vertex.title)
+    if not vertex.detail:
+        return label
+    quiet, size = style.look(vertex).quiet, 8 if vertex.badge else 8.5
+    return (
+        f'{label}<BR/><FONT POINT-SIZE="{size}" COLOR="{quiet}">{html.escape(vertex.detail)}</FONT>'
+    )
+
+
+def _tooltip(vertex: Vertex, badges: Sequence[Vertex] = ()) -> str:
     values = zip(vertex.names, vertex.types, strict=True)
     named = ", ".join(f"{name}: {type}" for name, type in values)
-    return _joined(named, vertex.scope, vertex.source)
+    place = f"{vertex.source}: {vertex.code}" if vertex.code else vertex.source
+    parameters = [f"{badge.title}: {badge.source}" for badge in badges if badge.role == "parameter"]
+    return _joined(named, vertex.scope, place, *parameters)
 
 
 def _joined(*parts: str) -> str:
@@ -116,13 +155,15 @@ def _cluster(cluster: Cluster, depth: int) -> str:
     )
 
 
-def _lines(view: GraphView) -> Iterator[str]:
-    lines = arrange(view)
+def _lines(view: GraphView, badges: Badges) -> Iterator[str]:
+    hidden = {badge.key for own in badges.values() for badge in own}
+    lines = arrange(view, [edge for edge in view.edges if edge.tail not in hidden])
     for line in lines:
-        yield f"  {line.upper} -> {line.lower} [{_line(line, view)}]"
-    for number, (upper, lower) in enumerate(stacked(view, lines)):
-        above, below = f"{{{' '.join(upper)}}}", f"{{{' '.join(lower)}}}"
-        if len(upper) * len(lower) > _PAIRS:
+        upper, lower = (f"{key}:o" if key in badges else key for key in (line.upper, line.lower))
+        yield f"  {upper} -> {lower} [{_line(line, view)}]"
+    for number, (first, second) in enumerate(stacked(view, lines)):
+        above, below = f"{{{' '.join(first)}}}", f"{{{' '.join(second)}}}"
+        if len(first) * len(second) > _PAIRS:
             yield f"  s{number} [shape=point style=invis width=0 height=0]"
             above = f"{above} -> s{number}"
         yield f"  {above} -> {below} [style=invis weight=0]"
@@ -130,17 +171,14 @@ def _lines(view: GraphView) -> Iterator[str]:
 
 def _line(line: Line, view: GraphView) -> str:
     edge = line.edge
-    tail = view.vertices[edge.tail]
     look = style.LOOKS[edge.phase]
     words = [f'color="{look.ink}" style={look.line}']
     if edge.kind == "update":
-        words.append(f'label="update" fontcolor="{look.ink}" penwidth=1.6')
-    elif tail.badge:
+        words.append(f'label=" update" fontcolor="{look.ink}" penwidth=1.6')
+    elif view.vertices[edge.tail].badge:
         words.append("arrowsize=0.4 penwidth=0.9")
     else:
         words.append(f"label=< {html.escape(edge.label)}>")
-    if line.gap == 0:
-        words.append("minlen=0" if tail.badge or edge.kind == "update" else "minlen=0 weight=0")
     if line.upward:
         words.append("dir=back")
     return " ".join(words)
@@ -151,7 +189,7 @@ def _legend(view: GraphView) -> str:
         f'<TD BORDER="1" STYLE="{look.line}" COLOR="{look.ink}" BGCOLOR="{look.fill}" '
         f'FIXEDSIZE="TRUE" WIDTH="22" HEIGHT="10"></TD><TD>{phase}  </TD>'
         for phase, look in style.LOOKS.items()
-        if phase in view.phases
+        if len(view.phases) > 1 and phase in view.phases
     ]
     words = html.escape(_joined(view.summary, view.note).replace("\n", "; "))
     return (

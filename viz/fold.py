@@ -42,7 +42,7 @@ def folded(view: GraphView, depth: int) -> GraphView:
         view,
         root=replace(view.root, members=_members(view.root, shown)),
         edges=tuple(_joined(view.edges, moved)),
-        note=f"folded to {counted(depth, 'level')} of boxes",
+        note=f"folded to {counted(depth, 'level')} of boxes" if depth else "all boxes are folded",
     )
 
 

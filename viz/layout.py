@@ -6,24 +6,19 @@ compact box, and boxes between which values flow stand below each other.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from graphwright.viz.view import Edge, GraphView, Phase
+from graphwright.viz.view import Edge, GraphView, Phase, Vertex
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One edge as it is ranked: `upper` stands above `lower`, whichever way the arrow points.
-
-    gap: how many ranks lower at least; with 0 they may stand side by side, `upper` on the left
-    """
+    """One edge as it is ranked: `upper` stands above `lower`, whichever way the arrow points."""
 
     edge: Edge
     upper: str
     lower: str
-    gap: int
 
     @property
     def upward(self) -> bool:
@@ -31,33 +26,32 @@ class Line:
         return self.edge.tail == self.lower
 
 
-def arrange(view: GraphView) -> tuple[Line, ...]:
-    """How each edge of the view is ranked.
+def attached(view: GraphView) -> dict[str, list[Vertex]]:
+    """The badges that are drawn as a part of their only reader, by the reader's key."""
+    written = {edge.head for edge in view.edges if edge.kind == "update"}
+    readers: dict[str, list[str]] = {}
+    for edge in view.edges:
+        if view.vertices[edge.tail].badge and edge.tail not in written:
+            readers.setdefault(edge.tail, []).append(edge.head)
+    found: dict[str, list[Vertex]] = {}
+    for badge, heads in readers.items():
+        if len(heads) == 1 and not view.vertices[heads[0]].badge:
+            found.setdefault(heads[0], []).append(view.vertices[badge])
+    return found
 
-    A badge stands beside its reader, a second one on the other side, and more above it; a
-    parameter that is updated stands below what reads and writes it.
-    """
+
+def arrange(view: GraphView, edges: Iterable[Edge]) -> tuple[Line, ...]:
+    """How `edges` are ranked. A parameter that is updated stands below what reads and writes it."""
     mirrored = _mirrors(view)
     written = {edge.head for edge in view.edges if edge.kind == "update"}
-    readers = Counter(edge.tail for edge in view.edges)
-    beside: Counter[str] = Counter()
     lines = []
-    for edge in view.edges:
+    for edge in edges:
         tail, head = edge.tail, edge.head
-        level = view.around[tail] == view.around[head]
-        if edge.kind == "data" and tail in written:
-            lines.append(Line(edge, head, tail, 1))
-        elif view.vertices[tail].badge and edge.kind == "data":
-            beside[head] += level
-            right = level and beside[head] == 2 and readers[tail] == 1
-            above = 0 if level and beside[head] <= 2 else 1
-            lines.append(Line(edge, head, tail, 0) if right else Line(edge, tail, head, above))
-        elif mirrored and _is(view, head, "backward") and _is(view, tail, "backward"):
-            lines.append(Line(edge, head, tail, 1))
-        elif mirrored and _is(view, head, "backward"):
-            lines.append(Line(edge, tail, head, 0 if level else 1))
+        back = mirrored and _is(view, tail, "backward") and _is(view, head, "backward")
+        if back or (edge.kind == "data" and tail in written):
+            lines.append(Line(edge, head, tail))
         else:
-            lines.append(Line(edge, tail, head, 1))
+            lines.append(Line(edge, tail, head))
     return tuple(lines)
 
 
@@ -83,31 +77,37 @@ def stacked(view: GraphView, lines: Sequence[Line]) -> Iterator[tuple[list[str],
     """Pairs of sets of vertices, the first all above the second, that keep boxes from overlapping.
 
     Where lines run from one box to a later one beside it, and none back, the lowest vertices of
-    the first stand above the highest of the second.
+    the first stand above the highest of the second. Of several such first ones, the nearest does.
     """
-    badges = {key for key, vertex in view.vertices.items() if vertex.badge}
     lowest: dict[str, dict[str, None]] = {}  # ordered sets
     highest: dict[str, dict[str, None]] = {}
+    hidden = {badge.key for badges in attached(view).values() for badge in badges}
     for key, around in view.around.items():
-        for box in around if key not in badges else ():
+        for box in around if key not in hidden else ():
             lowest.setdefault(box, {})[key] = None
             highest.setdefault(box, {})[key] = None
     pairs: dict[tuple[str, str], None] = {}
     for line in lines:
-        if line.upper in badges or line.lower in badges:
-            continue
         shared = _shared(view.around[line.upper], view.around[line.lower])
-        for box in shared if line.gap else ():
+        for box in shared:
             lowest[box].pop(line.upper, None)
             highest[box].pop(line.lower, None)
         upper = view.around[line.upper][len(shared) :]
         lower = view.around[line.lower][len(shared) :]
-        if upper and lower:
+        if upper and lower and not _is(view, line.edge.head, "update"):
             pairs[upper[0], lower[0]] = None
     position = {box: i for i, box in enumerate(lowest)}
+    nearest: dict[str, str] = {}  # the others follow, mostly, and each costs dot time
     for first, second in pairs:
-        if position[first] < position[second] and (second, first) not in pairs:
-            yield list(lowest[first]), list(highest[second])
+        known = nearest.get(second)
+        if (
+            position[first] < position[second]
+            and (second, first) not in pairs
+            and (known is None or position[known] < position[first])
+        ):
+            nearest[second] = first
+    for second, first in nearest.items():
+        yield list(lowest[first]), list(highest[second])
 
 
 def _shared(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...]:
