@@ -21,12 +21,12 @@ Each new node has the scope and the source of the node that it differentiates.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, overload
+from typing import Literal, cast, overload
 
 import numpy as np
 
 from graphwright.graph.dtype import is_floating, short_name
-from graphwright.graph.errors import GradientError, GraphwrightError
+from graphwright.graph.errors import AttributeValueError, GradientError, GraphwrightError
 from graphwright.graph.graph import ancestors
 from graphwright.graph.node import Node, Origin, derived
 from graphwright.graph.operator import Operator
@@ -61,11 +61,15 @@ def grad(
 
     Gradients are ordinary tensors: `grad(grad(y, x).sum(), x)` is the second derivative.
     Raises GradientError for a non-scalar or non-floating target, a non-floating or disconnected
-    `wrt`.
+    `wrt`; AttributeValueError for another word in `disconnected`.
     """
     single = isinstance(wrt, Tensor)
-    variables: list[Tensor] = [wrt] if isinstance(wrt, Tensor) else list(wrt)
+    variables = _variables(wrt)
     _check(target, variables)
+    if disconnected not in ("error", "zero"):
+        raise AttributeValueError(
+            f"disconnected is {disconnected!r}", source=here(), hint="'error' or 'zero'"
+        )
     with derived(Origin(target.node.scope, target.node.source, "backward")):
         seed = as_tensor(np.ones((), target.dtype))
     nodes = list(ancestors([target]))
@@ -92,27 +96,28 @@ def backpropagate(
     seeds:     tensors with the gradients that they start with
     """
     gradients = dict(seeds)
-    for node in reversed(_between(nodes, variables)):
+    dependent, reached = _between(nodes, variables)
+    for node in reversed(dependent):
         received = [gradients.get(tensor) for tensor in node.outputs]
         if not node.op.differentiable or all(gradient is None for gradient in received):
             continue
         with derived(Origin(node.scope, node.source, "backward")):
             for tensor, gradient in zip(node.inputs, _sent(node, received), strict=True):
-                if gradient is not None:
+                if gradient is not None and tensor in reached:
                     known = gradients.get(tensor)
                     gradients[tensor] = gradient if known is None else known + gradient
     return gradients
 
 
-def _between(nodes: Sequence[Node], variables: Iterable[Tensor]) -> list[Node]:
-    """The nodes that depend on one of `variables`."""
+def _between(nodes: Sequence[Node], variables: Iterable[Tensor]) -> tuple[list[Node], set[Tensor]]:
+    """The nodes that depend on one of `variables`, and these with all the tensors that do."""
     reached = set(variables)
     dependent: list[Node] = []
     for node in nodes:
         if any(tensor in reached for tensor in node.inputs):
             reached.update(node.outputs)
             dependent.append(node)
-    return dependent
+    return dependent, reached
 
 
 def _sent(node: Node, received: list[Tensor | None]) -> Sequence[Tensor | None]:
@@ -167,6 +172,16 @@ def _through_decomposition(node: Node, received: list[Tensor | None]) -> list[Te
     ]
 
 
+def _variables(wrt: object) -> list[Tensor]:
+    variables: list[object] = (
+        list(wrt) if isinstance(wrt, Iterable) and not isinstance(wrt, Tensor) else [wrt]
+    )
+    for variable in variables:
+        if not isinstance(variable, Tensor):
+            raise GradientError(f"wrt must be tensors, got {variable!r}", source=here())
+    return cast(list[Tensor], variables)
+
+
 def _check(target: Tensor, variables: list[Tensor]) -> None:
     if not isinstance(target, Tensor):
         raise GradientError(f"the target must be a tensor, got {target!r}", source=here())
@@ -185,8 +200,6 @@ def _check(target: Tensor, variables: list[Tensor]) -> None:
             hint="reduce it first, with .sum() or .mean()",
         )
     for variable in variables:
-        if not isinstance(variable, Tensor):
-            raise GradientError(f"wrt must be tensors, got {variable!r}", source=here())
         if not is_floating(variable.dtype):
             raise GradientError(
                 f"wrt is {short_name(variable.dtype)}: only floating tensors have gradients",
@@ -197,7 +210,8 @@ def _check(target: Tensor, variables: list[Tensor]) -> None:
 
 
 def _disconnected(target: Tensor, variable: Tensor, nodes: Sequence[Node]) -> GradientError:
-    blocking = sorted({n.op.name for n in _between(nodes, [variable]) if not n.op.differentiable})
+    dependent, _ = _between(nodes, [variable])
+    blocking = sorted({node.op.name for node in dependent if not node.op.differentiable})
     if blocking:
         why = f"every path goes through operators without a derivative: {', '.join(blocking)}"
     else:
