@@ -163,11 +163,10 @@ def test_a_transposition_that_others_need_does_not_count_as_gone() -> None:
 
 
 def test_a_matrix_and_its_own_transpose_are_left() -> None:
-    (x,) = inputs((4, 4))
-    y = exp(x)
-    graph = Graph([x], [y + transpose(y)])
-    log = Log()
-    assert layout(graph, log) is graph
+    u, v, w = inputs((4, 1), (4,), (4, 5))
+    y = exp(u * v)
+    result = laid_out(Graph([u, v, w], [matmul(y + transpose(y), w)]))
+    assert names(result) == ["multiply", "exp", "transpose", "add", "matmul"]
 
 
 def test_a_transposition_between_two_regions_is_moved_once() -> None:
@@ -176,6 +175,41 @@ def test_a_transposition_between_two_regions_is_moved_once() -> None:
     outer = sin(transpose(inner) + y)
     result = laid_out(Graph([x, y], [transpose(outer), matmul(inner, y)]))
     assert len(priced_transpositions(result)) == 1
+
+
+def test_a_transposition_that_either_of_two_regions_could_take_in_is_taken_in_by_one() -> None:
+    u, v, q, w = inputs(("n", 1), ("m",), ("n",), ("n", 4))
+    result = laid_out(Graph([u, v, q, w], [matmul(exp(transpose(u * v) + q), w)]))
+    assert priced_transpositions(result) == []
+
+
+def test_axes_of_three_go_round_and_come_back() -> None:
+    x, y = inputs(("n", 3, "m"), ("m", "n", 3))
+    turned = exp(transpose(x, (1, 2, 0)))
+    result = laid_out(Graph([x, y], [transpose(turned, (1, 2, 0)) + y]))
+    assert names(result) == ["exp", "transpose", "add"]
+    assert result.operations[1].op.attributes["axes"] == (2, 0, 1)
+    result = laid_out(Graph([x], [sin(transpose(turned, (2, 0, 1)))]))
+    assert names(result) == ["exp", "sin"]
+
+
+def test_a_transposition_into_a_product_stays_free_in_the_order_that_it_then_has() -> None:
+    x, w = inputs((2, 3, 4), (3, 2, 5))
+    v = exp(transpose(x, (1, 0, 2)))
+    result = laid_out(Graph([x, w], [matmul(transpose(v, (0, 2, 1)), w)]))
+    assert names(result) == ["exp", "transpose", "matmul"]
+    assert priced_transpositions(result) == []
+
+
+def test_a_smaller_operand_that_would_need_a_transposition_counts() -> None:
+    x, y, z, v, w = inputs((2, 3, 4), (3, 1, 4), (3, 2), (3, 4, 5), (4, 2, 5))
+    along = matmul(exp(transpose(x, (1, 0, 2)) + y), v)
+    assert priced_transpositions(laid_out(Graph([x, y, v], [along]))) == []
+    log = Log()
+    laid_out(Graph([x, z, w], [matmul(exp(transpose(x, (2, 1, 0)) + z), w)]), log)
+    assert [event.what for event in log.events] == [
+        "for 1 that vanish before or after add, exp, 2 would be added"
+    ]
 
 
 def test_conditions_and_casts_are_of_the_region() -> None:

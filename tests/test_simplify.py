@@ -162,6 +162,9 @@ def test_a_rule_keeps_its_promise_on_special_values(tried: Rule, example: Exampl
     for turn in range(len(SPECIAL)):
         arrays = [special(o, (i + 1) * turn) for i, o in enumerate(example.operands)]
         for old, new in zip(run(before, arrays), run(after, arrays), strict=True):
+            assert old.dtype == new.dtype
+            if old.dtype.name == "bfloat16":  # whose nans NumPy's assertions don't know
+                old, new = old.astype(np.float64), new.astype(np.float64)
             if tried.claim == "exact" or not is_floating(old.dtype):
                 np.testing.assert_array_equal(new, old)
             elif tried.claim == "rounded":
@@ -354,6 +357,7 @@ def test_with_a_limit_just_the_first_rewrites_are_made_and_values_stay() -> None
         limited = Log(limit)
         result = simplify(graph, limited)
         assert limited.rewrites == limit
+        assert (result is graph) == (limit == 0)
         assert [(e.rule, e.what) for e in limited.events if e.applied] == [
             (e.rule, e.what) for e in events.events if e.applied
         ][:limit]

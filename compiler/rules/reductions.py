@@ -90,6 +90,7 @@ def reduce_axes_of_size_one(node: Node) -> Outcome:
         Example(lambda x: sum(sum(x, 0), 1), lambda x: sum(x, (0, 2)), f64[2, 3, 4]),
         Example(lambda x: max(max(x, 1, True), 0, True), lambda x: max(x, (0, 1), True), f64[2, 3]),
         Example(lambda x: sum(sum(x, 1, True), 0), lambda x: reshape(sum(x), (1,)), f64[2, 3]),
+        Example(lambda x: sum(sum(x, 0, True), 1), lambda x: reshape(sum(x), (1,)), f64[2, 3]),
         Example(lambda x: all(all(x, 1)), lambda x: all(x), bool_[2, 3]),
     ],
     kept=[Kept(lambda x: max(sum(x, 1), 0), f64[2, 3])],
