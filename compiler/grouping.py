@@ -148,8 +148,6 @@ class Grouping:
             pending = self._makers(number)
             tried = set(pending)
             for maker in pending:
-                if maker not in self.groups or maker == number:
-                    continue
                 merged = self._merge(maker, number, limited=True)
                 if merged is not None:
                     grown, number = True, merged
@@ -252,9 +250,9 @@ class Grouping:
             if a.folded is not None and b.folded is not None and a.folded != b.folded:
                 return f"folds axes {_folded(first)}, the group {_folded(last)}"
             loop = a if b.folded is None else b
-        elif a.folded is None and b.folded is not None and b.row_space == a.space:
+        elif a.folded is None and last.rows and b.row_space == a.space:
             loop, rows = b, rows.union(first.members)
-        elif b.folded is None and a.folded is not None and a.row_space == b.space:
+        elif b.folded is None and first.rows and a.row_space == b.space:
             loop, rows = a, rows.union(last.members)
         else:
             return f"loops over {shape_text(a.space)}, the group over {shape_text(b.space)}"

@@ -43,6 +43,20 @@ class Mixing(Operator):
         return np.flip(x)
 
 
+@register
+class Parting(Operator):
+    """The elements twice: stands for what gives several values."""
+
+    name = "parting"
+    elementwise = True
+
+    def infer(self, x: TensorType) -> tuple[TensorType, TensorType]:
+        return x, x
+
+    def kernel(self, x):
+        return x, x
+
+
 mixing = Mixing()
 
 
@@ -201,6 +215,14 @@ def test_a_value_the_size_of_rows_without_a_reduction_stays_outside():
     x, s = gw.input("x", ("n", 4)), gw.input("s", ("n", 1))
     graph = Graph([x, s], [gw.ops.exp(x * gw.ops.exp(-s))])
     assert contents(fused(graph)) == ["elementwise: negative exp", "elementwise: multiply exp"]
+
+
+def test_an_operation_of_several_values_stays_outside():
+    x = gw.input("x", ("n",))
+    left, right = Parting().apply(gw.ops.exp(x))
+    graph = Graph([x], [left + right])
+    assert fused(graph) is graph
+    assert reasons(graph) == ["not fused: %1: parting gives several values"]
 
 
 def test_axes_of_size_one_are_no_axes():
@@ -580,6 +602,9 @@ def test_random_graphs_compute_the_same_and_nothing_twice(graph):
     assert computing(after) == computing(graph)
     assert parse(text(after)) == after
     assert all(len(content.split()) > 2 for content in contents(after))
+    for node in groups(after):
+        folds = any(inner.op.reduction for inner in node.op.body.operations)
+        assert node.op.kind == ("rows" if folds else "elementwise")
 
 
 @settings(max_examples=200, deadline=None)
@@ -659,6 +684,15 @@ def acyclic(group: list[int], edges: list[tuple[int, int]]) -> bool:
         left.discard(first)
         arcs = {(a, b) for a, b in arcs if a != first}
     return True
+
+
+def test_the_order_holds_after_any_number_of_moves_to_one_place():
+    partition = Partition(6, [(0, n) for n in range(1, 6)])
+    for i in range(1000):
+        partition._move([1 + i % 5], 0)
+        places = [partition.position(group) for group in partition.order()]
+        assert places == sorted(set(places))
+    assert partition.order() == [0, 5, 4, 3, 2, 1]
 
 
 def test_a_search_that_takes_too_long_gives_up():
