@@ -115,7 +115,7 @@ def test_numbers_and_lists_become_what_is_expected(value: Any, dtype: Any, expec
         ([1, 300], np.uint8, "x: 300 is out of the range of uint8"),
         ([-1], np.uint64, "x: -1 is out of the range of uint64"),
         (2**63, np.int64, f"x: {2**63} is out of the range of int64"),
-        (np.array([object()]), np.float32, "x: an array of object is no tensor; expected float32"),
+        (np.array([object]), np.float32, "x: an array of object is no tensor; expected float32"),
         (2**80, np.float32, "x: an array of object is no tensor"),
         (None, np.float32, "x: an array of object is no tensor"),
         ({"a": 1}, np.float32, "x: an array of object is no tensor"),
@@ -213,7 +213,7 @@ def test_constants_keep_an_arrays_dtype_and_make_pythons_floats_float32(
 @pytest.mark.parametrize(
     ("value", "dtype", "error", "message"),
     [
-        (object(), None, DTypeError, "object is neither a tensor nor an array of numbers"),
+        (..., None, DTypeError, "ellipsis is neither a tensor nor an array of numbers"),
         (None, None, DTypeError, "NoneType is neither a tensor nor an array of numbers"),
         ([1, None], None, DTypeError, "list is neither a tensor nor an array of numbers"),
         ("abc", None, DTypeError, "is not an element type of tensors"),
