@@ -41,7 +41,7 @@ def idx(array, code=8):
 
 
 def written(path, content, compress=False):
-    path.write_bytes(gzip.compress(content) if compress else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if compress else content)
     return path
 
 
@@ -76,9 +76,9 @@ GOOD = idx(np.arange(6, dtype=np.uint8))
         (b"PK\3\4" + GOOD, "not an IDX file: it begins with 50 4b 03 04"),
         (b"\0\0\7\1" + GOOD[4:], "not an IDX file"),
         (b"\0\0\x08\x04" + b"\xff" * 16, "which is over 2 GiB"),
-        (gzip.compress(GOOD)[:-3], "damaged gzip file"),
-        (gzip.compress(GOOD)[:10] + b"\xff" * 8, "damaged gzip file"),
-        (gzip.compress(GOOD) + b"more", "damaged gzip file"),
+        (gzip.compress(GOOD, mtime=0)[:-3], "damaged gzip file"),
+        (gzip.compress(GOOD, mtime=0)[:10] + b"\xff" * 8, "damaged gzip file"),
+        (gzip.compress(GOOD, mtime=0) + b"more", "damaged gzip file"),
     ],
 )
 def test_damaged_idx_files_are_refused_by_name(tmp_path, content, message):
