@@ -75,11 +75,14 @@ def rewrite(graph: Graph, rules: RuleSet, log: Log, *, composites: bool = True) 
 class _Sweep:
     """The state of one sweep.
 
-    final:    the settled form of every tensor seen, those of the given graph included
-    settled:  the tensors in their final form
-    known:    the settled nodes by operator and operands, to merge equal ones
-    original: for each node, the one of the given graph in whose place it stands
-    merged:   for a settled node, the nodes that were merged into it
+    final:     the settled form of every tensor seen, those of the given graph included
+    settled:   the tensors in their final form
+    known:     the nodes seen, by operator and operands, to merge equal ones
+    original:  for each node, the one of the given graph in whose place it stands
+    merged:    for a settled node, the nodes that were merged into it
+    rewritten: the nodes of the given graph that were merged or rewritten
+    place:     the node of the given graph that is being settled
+    trail:     the rules applied in its place
     """
 
     def __init__(self, graph: Graph, rules: RuleSet, log: Log, composites: bool) -> None:
@@ -92,11 +95,13 @@ class _Sweep:
         self.original: dict[Node, Node] = {}
         self.merged: dict[Node, list[Node]] = {}
         self.rewritten: set[Node] = set()
+        self.place: Node
+        self.trail: list[str] = []
 
     def visit(self, node: Node) -> None:
         """Settle a node of the given graph; the nodes that it needs are settled already."""
         self.place = node
-        self.trail: list[str] = []
+        self.trail = []
         self._settle(node)
 
     def log_dead_code(self, before: Graph, after: Graph) -> None:
@@ -136,12 +141,13 @@ class _Sweep:
             return None
         if twin.outputs[0] not in self.final:  # it is being rewritten, and has led back to itself
             raise self._endless()
-        what = f"{node.op.name} of the same operands is computed once"
+        same = "of the same operands is computed" if node.inputs else "of the same value is kept"
+        what = f"{node.op.name} {same} once"
         if not self.log.applied("common_subexpression", what, self._originals([twin, node])):
             return None
         outputs = [self.final[tensor] for tensor in twin.outputs]
         kept = outputs[0].node
-        if self.original.get(kept) is self.original[twin]:
+        if kept.inputs and self.original.get(kept) is self.original[twin]:
             self.merged.setdefault(kept, []).append(node)
         self.rewritten.add(self.place)
         return outputs

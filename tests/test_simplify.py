@@ -272,7 +272,7 @@ def test_inputs_and_parameters_of_the_same_type_are_not_merged() -> None:
 
 
 def test_outputs_of_one_node_are_told_apart() -> None:
-    x = input("x", (4,))
+    x = input("x", (4,), "float64")
     a, b = split(x, 2)
     c, d = split(x, 2)
     result = simplify(Graph([x], [a - b, d - c]), Log())

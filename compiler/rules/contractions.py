@@ -24,10 +24,20 @@ So the layers of a model that work on each position of a sequence come out, and 
 
 from __future__ import annotations
 
-from graphwright.compiler.rules.rule import Example, Kept, Outcome, chain, rules_in
+from graphwright.compiler.rules.rule import (
+    Example,
+    Kept,
+    Outcome,
+    chain,
+    fitted,
+    replacing,
+    rule,
+    rules_in,
+)
 from graphwright.graph.dim import product
+from graphwright.graph.node import Node
 from graphwright.graph.tensor import Tensor
-from graphwright.ops import matmul, reshape, sum, transpose
+from graphwright.ops import broadcast_to, matmul, reshape, sum, transpose
 from graphwright.ops.case import f64, i32
 from graphwright.ops.linear import MatMul
 from graphwright.ops.movement import Transpose
@@ -104,6 +114,46 @@ def sum_of_products(op: Sum, product_op: MatMul, lhs: Tensor, rhs: Tensor) -> Ou
     rows = product(x.shape[:-1])
     flat = [reshape(tensor, (rows, tensor.shape[-1])) for tensor in (x, rhs)]
     return reshape(product_op(transpose(flat[0]), flat[1]), out.shape)
+
+
+@rule(
+    MatMul,
+    examples=[
+        Example(
+            lambda x, y: matmul(broadcast_to(x, (2, 3, 4)), y),
+            lambda x, y: matmul(x, y),
+            f64[3, 4],
+            f64[2, 4, 5],
+        ),
+        Example(
+            lambda x, y: matmul(broadcast_to(x, (2, 3, 4)), broadcast_to(y, (2, 4, 5))),
+            lambda x, y: broadcast_to(matmul(x, y), (2, 3, 5)),
+            f64[3, 4],
+            f64[1, 4, 5],
+        ),
+    ],
+    kept=[
+        Kept(lambda x, y: matmul(broadcast_to(x, (3, 4)), y), f64[4], f64[4, 5]),
+        Kept(lambda x, y: matmul(broadcast_to(x, (2, 3, 4)), y), f64[2, 1, 4], f64[4, 5]),
+    ],
+)
+def matmul_of_broadcast(node: Node) -> Outcome:
+    """broadcast_to(x) @ y → x @ y, where matrices are repeated: the product repeats them itself."""
+    operands = [_unrepeated(tensor) for tensor in node.inputs]
+    gone = [t.node for t, x in zip(node.inputs, operands, strict=True) if t is not x]
+    if not gone:
+        return None
+    with replacing(node, *gone):
+        return fitted(node.op.apply(*operands)[0], node.outputs[0].type)
+
+
+def _unrepeated(tensor: Tensor) -> Tensor:
+    """The matrices that were broadcast to `tensor`, or itself."""
+    if not tensor.node.op.broadcasting:
+        return tensor
+    (inner,) = tensor.node.inputs
+    whole = inner.ndim >= 2 and inner.shape[-2:] == tensor.shape[-2:]
+    return inner if whole else tensor
 
 
 RULES = rules_in(globals())

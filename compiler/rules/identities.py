@@ -173,6 +173,30 @@ def minimum_again(x: Tensor, y: Tensor) -> Sides:
     return minimum(minimum(x, y), y), minimum(x, y)
 
 
+@equation("integer", claim="exact")
+def subtract_what_was_added(x: Tensor, y: Tensor) -> Sides:
+    """(x + y) - y → x, of integers, which wrap around and back."""
+    return (x + y) - y, x
+
+
+@equation("integer", claim="exact")
+def add_what_was_subtracted(x: Tensor, y: Tensor) -> Sides:
+    """(x - y) + y → x, of integers, which wrap around and back."""
+    return (x - y) + y, x
+
+
+@equation("integer", claim="exact")
+def floor_divide_by_one(x: Tensor) -> Sides:
+    """x // 1 → x, of integers."""
+    return x // 1, x
+
+
+@equation("integer", claim="exact")
+def remainder_by_one(x: Tensor) -> Sides:
+    """x % 1 → 0, of integers."""
+    return x % 1, as_tensor(0, x.dtype)
+
+
 # Powers with a known answer.
 
 

@@ -36,7 +36,16 @@ from graphwright.compiler.rules.rule import (
 )
 from graphwright.graph.node import Node
 from graphwright.graph.tensor import Tensor
-from graphwright.ops import as_tensor, broadcast_to, cast, logical_not, where
+from graphwright.ops import (
+    as_tensor,
+    broadcast_to,
+    cast,
+    isfinite,
+    isinf,
+    isnan,
+    logical_not,
+    where,
+)
 from graphwright.ops.case import bool_, f32
 from graphwright.ops.selection import Where
 
@@ -77,6 +86,27 @@ def less_than_itself(x: Tensor) -> Sides:
 def greater_than_itself(x: Tensor) -> Sides:
     """x > x → False."""
     return x > x, as_tensor(False)
+
+
+# Integers are finite.
+
+
+@equation("integer", claim="exact")
+def integer_is_nan(x: Tensor) -> Sides:
+    """isnan(x) → False, of integers."""
+    return isnan(x), as_tensor(False)
+
+
+@equation("integer", claim="exact")
+def integer_is_infinite(x: Tensor) -> Sides:
+    """isinf(x) → False, of integers."""
+    return isinf(x), as_tensor(False)
+
+
+@equation("integer", claim="exact")
+def integer_is_finite(x: Tensor) -> Sides:
+    """isfinite(x) → True, of integers."""
+    return isfinite(x), as_tensor(True)
 
 
 # Choices.

@@ -277,6 +277,8 @@ def reduction_of_all(node: Node) -> Outcome:
     if len(op.axes) != node.inputs[0].ndim or inner.op.view != "dense":
         return None
     x = inner.inputs[0]
+    if x.size != node.inputs[0].size:
+        return None
     with replacing(node, inner):
         total = dataclasses.replace(op, axes=tuple(range(x.ndim)), keepdims=False)(x)
         return reshape(total, node.outputs[0].shape)
@@ -306,7 +308,8 @@ def reshape_of_reduction(node: Node) -> Outcome:
     assert isinstance(op, Reduction)
     other = dataclasses.replace(op, keepdims=not op.keepdims)
     fits = other.reduced(x.shape) == node.outputs[0].shape
-    if not (fits or op.keepdims):
+    whole = node.inputs[0].size == node.outputs[0].size
+    if not (fits or (op.keepdims and whole)):
         return None
     with replacing(node, inner):
         return reshape(other(x), node.outputs[0].shape)

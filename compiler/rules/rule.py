@@ -159,15 +159,15 @@ def equation(
     def decorate(function: Callable[..., Sides]) -> Rule:
         written = _Equation(function, over, otherwise)
         return Rule(
-            function.__name__,
-            _text(function),
-            type(written.pattern.op),
-            "",
-            written.pattern.weight,
-            claim,
-            written.attempt,
-            (*written.examples(), *examples),
-            (*written.refusals(), *kept),
+            name=function.__name__,
+            text=_text(function),
+            root=type(written.pattern.op),
+            declaring="",
+            weight=written.pattern.weight,
+            claim=claim,
+            attempt=written.attempt,
+            examples=(*written.examples(), *examples),
+            kept=(*written.refusals(), *kept),
         )
 
     return decorate
@@ -188,6 +188,8 @@ def chain(
         def attempt(node: Node) -> Match | Declined | None:
             nodes = [node]
             for operator in operators[1:]:
+                if not nodes[-1].inputs:
+                    return None
                 nodes.append(nodes[-1].inputs[0].node)
                 if not isinstance(nodes[-1].op, operator):
                     return None
@@ -196,15 +198,15 @@ def chain(
             return _matched(outcome, nodes)
 
         return Rule(
-            function.__name__,
-            _text(function),
-            operators[0],
-            "",
-            len(operators),
-            claim,
-            attempt,
-            tuple(examples),
-            tuple(kept),
+            name=function.__name__,
+            text=_text(function),
+            root=operators[0],
+            declaring="",
+            weight=len(operators),
+            claim=claim,
+            attempt=attempt,
+            examples=tuple(examples),
+            kept=tuple(kept),
         )
 
     return decorate
@@ -234,15 +236,15 @@ def rule(
             return _matched(outcome, [node])
 
         return Rule(
-            function.__name__,
-            _text(function),
-            root,
-            declaring,
-            weight,
-            claim,
-            attempt,
-            tuple(examples),
-            tuple(kept),
+            name=function.__name__,
+            text=_text(function),
+            root=root,
+            declaring=declaring,
+            weight=weight,
+            claim=claim,
+            attempt=attempt,
+            examples=tuple(examples),
+            kept=tuple(kept),
         )
 
     return decorate
@@ -280,6 +282,7 @@ class _Equation:
         self.over = over
         self.otherwise = otherwise
         names = list(inspect.signature(function).parameters)
+        # Annotations are kept as they are written: `from __future__ import annotations`.
         self.conditions = [function.__annotations__[name] == "Condition" for name in names]
         with derived(Origin()):
             dtype = next(dtype for dtype in (f64, i64, bool_) if in_domain(dtype.dtype, over))

@@ -73,6 +73,8 @@ def dense_view_of_dense_view(node: Node) -> Outcome:
     if node.op.view != "dense" or node.inputs[0].node.op.view != "dense":
         return None
     inner = node.inputs[0].node
+    if inner.inputs[0].size != node.outputs[0].size:
+        return None
     with replacing(node, inner):
         return reshape(inner.inputs[0], node.outputs[0].shape)
 
