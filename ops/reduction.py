@@ -304,6 +304,7 @@ class AnyTrue(LogicalReduction):
 
 
 def refuse_empty(name: str, shape: Shape, axes: tuple[int, ...]) -> None:
+    """Raise ShapeError when there is nothing along one of `axes`, to take the `name` of."""
     for axis in axes:
         if shape[axis] == 0:
             raise ShapeError(f"axis {axis} is empty: it has no {name}")

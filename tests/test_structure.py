@@ -195,7 +195,7 @@ def test_what_moves_nothing_makes_no_node():
             "pad: widths are pairs (before, after)",
         ),
         (lambda x: ops.pad(x, -1), AttributeValueError, "pad: a width can't be negative, got -1"),
-        (lambda x: ops.take(x, [0.5], 0), DTypeError, "take: indices must be integers, got f64"),
+        (lambda x: ops.take(x, [0.5], 0), DTypeError, "take: indices must be integers, got f32"),
         (lambda x: ops.take(x, x, 0), DTypeError, "take: indices must be integers, got f32"),
         (lambda x: ops.outer(x, x), ShapeError, "outer: needs two vectors, got f32[n,6] and"),
         (lambda x: x @ x, ShapeError, "matmul: inner sizes differ: 6 != n"),
@@ -290,12 +290,12 @@ def test_embed_is_the_reverse_of_slice():
 def test_what_is_no_array_of_numbers_is_no_tensor():
     x = gw.input("x", (2,))
     for wrong, message in (
-        (object(), "object array can't be a constant"),
+        (object(), "object is neither a tensor nor an array"),
         ("text", "not an element type of tensors"),
-        ([[1], [1, 2]], "neither a tensor nor an array"),
+        ([[1], [1, 2]], "the rows differ in length"),
         (np.array([1j]), "complex128"),
     ):
-        with pytest.raises(DTypeError, match=message):
+        with pytest.raises(gw.GraphwrightError, match=message):
             ops.concatenate([x, wrong])
 
 

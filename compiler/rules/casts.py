@@ -31,7 +31,7 @@ from graphwright.compiler.rules.rule import (
 )
 from graphwright.graph.dtype import DType, is_boolean, is_floating, is_integer, short_name
 from graphwright.graph.tensor import Tensor
-from graphwright.ops.case import TypeMaker, bool_, f16, f32, f64, i32, i64
+from graphwright.ops.case import bool_, f16, f32, f64, i32, i64
 from graphwright.ops.convert import Cast, cast
 
 FLOAT_BITS = {"float16": (11, 5), "bfloat16": (8, 8), "float32": (24, 8), "float64": (53, 11)}
@@ -52,7 +52,11 @@ def cast_to_same(op: Cast, x: Tensor) -> Outcome:
     Cast,
     examples=[
         Example(lambda x: cast(cast(x, "f64"), "f32"), lambda x: x, f32["n"]),
-        Example(lambda x: cast(cast(x, "f32"), "bf16"), lambda x: x, TypeMaker("bfloat16")["n"]),
+        Example(
+            lambda x: cast(cast(cast(x, "bf16"), "f32"), "bf16"),
+            lambda x: cast(x, "bf16"),
+            f32["n"],
+        ),
         Example(lambda x: cast(cast(x, "f64"), "i32"), lambda x: cast(x, "i32"), f32["n"]),
         Example(lambda x: cast(cast(x, "f32"), "i8"), lambda x: cast(x, "i8"), bool_[4]),
         Example(lambda x: cast(cast(x, "f64"), "i64"), lambda x: cast(x, "i64"), i32[4]),

@@ -264,6 +264,7 @@ def fitted(tensor: Tensor, type: TensorType) -> Tensor:
 
 
 def in_domain(dtype: DType, domain: Domain) -> bool:
+    """Whether a dtype is of the kind that `domain` names."""
     return {
         "any": True,
         "number": is_floating(dtype) or is_integer(dtype),
