@@ -113,8 +113,9 @@ class _Planner:
             if self.values[number].kind == "arena":
                 self.values[number].kind = "result"
         for step in reversed(self.steps):
-            if step.op.view:
-                base, seen = self.values[step.inputs[0]], self.values[step.outputs[0]]
+            seen = self.values[step.outputs[0]]
+            if step.op.view and seen.kind != "result":
+                base = self.values[step.inputs[0]]
                 base.last = max(base.last, seen.last)
         for value in self.values:
             if value.kind not in ("arena", "result"):

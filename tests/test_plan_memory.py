@@ -155,3 +155,14 @@ def test_a_training_step_of_a_four_layer_network_needs_half_the_memory(batch):
     needed, unshared = layout.peak + layout.results, layout.total + layout.results
     assert needed <= unshared / 2
     assert layout.peak <= 1.25 * layout.lower_bound
+
+
+def test_a_copied_view_that_is_handed_out_keeps_nothing_alive():
+    x = gw.input("x", (100,))
+    y = gw.ops.exp(x)
+    seen = y.reshape(10, 10)
+    later = gw.ops.sin(gw.ops.cos(x) + 1).sum() + (seen * 2).sum()
+    plan = planned([x], [seen, later])
+    (first, *_) = [number for number, step in enumerate(plan.steps) if step.op.name == "reshape"]
+    home = plan.buffers[plan.values[plan.steps[first].inputs[0]].buffer]
+    assert home.last == first
