@@ -291,8 +291,7 @@ class Grouping:
                 makers = [read.tensor.node for read in self.flow.reads[node]]
                 near = [*makers, *self.flow.readers[node]]
                 if any(isinstance(self.flow.loops.get(other), Loop) for other in near):
-                    name = names[node.outputs[0]]
-                    log.declined("fuse", f"not fused: {name}: {loop}", (node,))
+                    log.declined("fuse", f"not fused: {loop}", (node,))
 
     def _blocked_text(self, blocked: Blocked, names: dict[Tensor, str]) -> str:
         if blocked.through is None:

@@ -191,7 +191,7 @@ def test_a_group_that_another_operation_leaves_and_enters_again_is_not_formed():
     assert fused(graph) is graph
     path, other = reasons(graph)
     assert path == "not fused: %0 reaches its reader by way of %1 = mixing, outside the group, too"
-    assert other == "not fused: %1: mixing is neither elementwise nor a reduction"
+    assert other == "not fused: mixing is neither elementwise nor a reduction"
 
 
 def test_a_path_through_another_group_counts_as_well():
@@ -222,7 +222,7 @@ def test_an_operation_of_several_values_stays_outside():
     left, right = Parting().apply(gw.ops.exp(x))
     graph = Graph([x], [left + right])
     assert fused(graph) is graph
-    assert reasons(graph) == ["not fused: %1: parting gives several values"]
+    assert reasons(graph) == ["not fused: parting gives several values"]
 
 
 def test_axes_of_size_one_are_no_axes():
@@ -392,7 +392,7 @@ def test_a_reduction_over_axes_of_size_one_is_left_alone():
     x = gw.input("x", ("n", 1))
     graph = Graph([x], [gw.ops.exp(x.sum(1))])
     assert fused(graph) is graph
-    assert reasons(graph) == ["not fused: %0: sum folds no axis larger than 1"]
+    assert reasons(graph) == ["not fused: sum folds no axis larger than 1"]
 
 
 # The pass as a whole.
