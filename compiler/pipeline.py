@@ -21,7 +21,7 @@ from graphwright.compiler.schedule import Schedule, schedule
 from graphwright.compiler.settings import settings
 from graphwright.compiler.simplify import simplify, simplify_primitives
 from graphwright.compiler.verify import Arrays, check_structure, differs, sample
-from graphwright.graph.errors import VerificationError
+from graphwright.graph.errors import CompileError, GraphwrightError, VerificationError
 from graphwright.graph.graph import Graph
 
 Stage: TypeAlias = Graph | Schedule | Plan
@@ -115,7 +115,8 @@ def compile_graph(
     samples: arrays for the inputs to compare on; drawn when None
 
     Raises VerificationError, which names the pass, the rule and a folder with a repro, when a pass
-    broke the graph or changed its meaning.
+    broke the graph or changed its meaning; CompileError, which names the pass, when it failed;
+    InputError when the graph can't be run on the samples.
     """
     switches = settings()
     _dump(switches.dump, 0, "built", stage_text(graph))
@@ -134,7 +135,12 @@ def compile_graph(
 def _run(step: Pass, before: Stage, check: bool, samples: Arrays | None) -> Record:
     log = Log()
     start = time.perf_counter()
-    after = step.run(before, log)
+    try:
+        after = step.run(before, log)
+    except GraphwrightError:
+        raise
+    except Exception as error:
+        raise _failed(step, log, error) from error
     seconds = time.perf_counter() - start
     record = Record(step, graph_of(before), after, log, seconds)
     wrong = _wrong(record.before, after, check, samples)
@@ -151,6 +157,16 @@ def _wrong(before: Graph, after: Stage, check: bool, samples: Arrays | None) -> 
     if wrong is None and check and isinstance(after, Graph):
         wrong = differs(before, after, sample(before, samples))
     return wrong
+
+
+def _failed(step: Pass, log: Log, error: Exception) -> CompileError:
+    """The error for a pass, or an operator that it asked, that tripped over its own feet."""
+    applied = [event for event in log.events if event.applied]
+    return CompileError(
+        f"the pass {step.name} failed: {type(error).__name__}: {error}",
+        details=[("last rule", f"{event.rule}: {event.what}") for event in applied[-1:]],
+        hint="this is a defect of the pass or of an operator; the error above has its place",
+    )
 
 
 def _broken(

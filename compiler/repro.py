@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graphwright.compiler.settings import settings
 from graphwright.compiler.verify import Sample
@@ -25,8 +27,9 @@ arrays = np.load(here / "values.npz")
 for stage in ("before", "after"):
     graph = gw.parse((here / f"{{stage}}.txt").read_text(encoding="utf-8"))
     for parameter in graph.parameters:
-        parameter.value = arrays[str(parameter.name)]
-    outputs, updates = gw.interpret(graph, *(arrays[str(t.name)] for t in graph.inputs))
+        parameter.value = arrays[f"{{parameter.name}}.value"].astype(parameter.dtype)
+    values = [arrays[f"{{tensor.name}}.value"].astype(tensor.dtype) for tensor in graph.inputs]
+    outputs, updates = gw.interpret(graph, *values)
     print(stage, *outputs, *updates.values(), sep="\\n")
 '''
 
@@ -45,7 +48,7 @@ def write_repro(
     (folder / "before.txt").write_text(text(before) + "\n", encoding="utf-8")
     (folder / "after.txt").write_text(text(after) + "\n", encoding="utf-8")
     bindings, _ = values
-    np.savez(folder / "values.npz", **{str(t.name): array for t, array in bindings.items()})  # type: ignore[arg-type]
+    np.savez(folder / "values.npz", **{f"{t.name}.value": _plain(a) for t, a in bindings.items()})  # type: ignore[arg-type]
     (folder / "repro.py").write_text(_SCRIPT.format(step=step), encoding="utf-8")
     blame = f"The rule that did it: {rule}\n" if rule else ""
     (folder / "README.txt").write_text(
@@ -54,3 +57,8 @@ def write_repro(
         encoding="utf-8",
     )
     return folder
+
+
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    """What NumPy's own files can hold: bfloat16, which they can't, becomes float32."""
+    return array.astype(np.float32) if array.dtype.kind == "V" else array

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from graphwright.compiler.plan import Plan, collisions
 from graphwright.compiler.schedule import Schedule
+from graphwright.graph.dim import names_of, solve
 from graphwright.graph.dtype import is_boolean, is_floating
-from graphwright.graph.errors import GraphwrightError
+from graphwright.graph.errors import GraphwrightError, InputError, ShapeError
 from graphwright.graph.evaluate import evaluate_graph
 from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import Parameter
@@ -94,10 +95,16 @@ def sample(graph: Graph, arrays: Arrays | None = None) -> Sample:
             for integers, a normal distribution for floats
     """
     values: dict[Tensor, NDArray[Any]] = {}
-    names = sorted(
-        {name for t in graph.inputs for s in t.shape if not isinstance(s, int) for name in s.names}
-    )
-    sizes = dict(zip(names, SAMPLE_SIZES * len(names), strict=False))
+    sizes: dict[str, int] = {}
+    if arrays is None:
+        names = sorted(names_of(size for tensor in graph.inputs for size in tensor.shape))
+        sizes.update(zip(names, SAMPLE_SIZES * len(names), strict=False))
+    else:
+        for tensor, array in zip(graph.inputs, arrays, strict=True):
+            found = (
+                solve(size, n, sizes) for size, n in zip(tensor.shape, array.shape, strict=True)
+            )
+            sizes.update(pair for pair in found if pair is not None)
     generator = np.random.default_rng(0)
     for position, tensor in enumerate(graph.inputs):
         given = arrays[position] if arrays is not None else None
@@ -121,10 +128,24 @@ def differs(before: Graph, after: Graph, values: Sample) -> str | None:
 
     Rounding may differ, by a tolerance relative to the largest element; and a result that was
     not finite may have become finite, which is what numerically stable rewrites are for.
+    Raises InputError when the graph before can't be run on the sample.
     """
     bindings, sizes = values
-    old = evaluate_graph(before, bindings, sizes)
-    new = evaluate_graph(after, bindings, sizes)
+    try:
+        old = evaluate_graph(before, bindings, sizes)
+    except (InputError, ShapeError) as error:
+        raise InputError(
+            f"check: the graph can't be run on these values: {error.what}",
+            details=[
+                (str(tensor.name), f"shape {bindings[tensor].shape}") for tensor in before.inputs
+            ],
+            source=error.source,
+            hint="give it values that fit: check=[an array for each input]",
+        ) from error
+    try:
+        new = evaluate_graph(after, bindings, sizes)
+    except Exception as error:
+        return f"it can't be run any more: {type(error).__name__}: {error.args[0]}"
     for position, (left, right) in enumerate(zip(old, new, strict=True)):
         if left.shape != right.shape or left.dtype != right.dtype:
             return f"result {position}: {left.dtype}{left.shape} became {right.dtype}{right.shape}"
