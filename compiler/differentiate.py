@@ -138,7 +138,13 @@ def _sent(node: Node, received: list[Tensor | None]) -> Sequence[Tensor | None]:
     ]
 
 
-def _fitted(node: Node, tensor: Tensor, gradient: Tensor) -> Tensor | None:
+def _fitted(node: Node, tensor: Tensor, gradient: object) -> Tensor | None:
+    if not isinstance(gradient, Tensor):
+        raise GraphwrightError(
+            f"{node.op.name}: gradient gives a {type(gradient).__name__}, not a tensor",
+            source=node.source,
+            hint="wrap it with gw.constant; None says that there is no gradient",
+        )
     if not is_floating(tensor.dtype):
         return None
     if node.op.elementwise and gradient.shape != tensor.shape:

@@ -66,8 +66,9 @@ class GraphwrightError(Exception):
         """The same error, told by `subject` and with its place, unless it already has one."""
         if self.source is not None:
             return self
+        told = self.what.startswith(f"{subject}: ")
         return type(self)(
-            f"{subject}: {self.what}",
+            self.what if told else f"{subject}: {self.what}",
             details=(*self.details, *details),
             source=source,
             hint=self.hint,

@@ -12,6 +12,7 @@ from graphwright.graph.dim import Sizes
 from graphwright.graph.errors import GraphwrightError
 from graphwright.graph.graph import Graph
 from graphwright.graph.node import Node
+from graphwright.graph.operator import checked_results
 from graphwright.graph.tensor import Tensor
 
 Array: TypeAlias = NDArray[Any]
@@ -53,12 +54,18 @@ def evaluate_graph(
 def run_kernel(node: Node, arrays: list[Array], sizes: Sizes) -> tuple[Array, ...]:
     """The output arrays of one node. NumPy's scalars become arrays of rank 0.
 
-    What a kernel refuses is told with the node's place.
+    What a kernel raises is told with the node's place.
     """
     try:
         result = node.op.bind(sizes).kernel(*arrays)
-    except GraphwrightError as error:
-        raise error.located(node.op.name, (), node.source) from None
-    return tuple(
-        np.asarray(array) for array in (result if isinstance(result, tuple) else (result,))
-    )
+        return checked_results(result, [tensor.type for tensor in node.outputs], sizes)
+    except Exception as error:
+        raise located(error, node) from None
+
+
+def located(error: Exception, node: Node) -> Exception:
+    """An error that a kernel raised, with the place of its node: our own say it, others note it."""
+    if isinstance(error, GraphwrightError):
+        return error.located(node.op.name, (), node.source)
+    error.add_note(f"in the kernel of {node.op.name}, made at {node.source.describe()}")
+    return error

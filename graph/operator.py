@@ -12,19 +12,27 @@ import dataclasses
 import inspect
 import math
 import struct
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
 
-from graphwright.graph.dim import Dim, Size, Sizes, evaluate
-from graphwright.graph.errors import AttributeValueError, GraphwrightError
+import numpy as np
+from numpy.typing import NDArray
+
+from graphwright.graph.dim import Dim, Size, Sizes, evaluate, names_of
+from graphwright.graph.errors import (
+    AttributeValueError,
+    DTypeError,
+    GraphwrightError,
+    ShapeError,
+)
 from graphwright.graph.node import Node
 from graphwright.graph.source import here
+from graphwright.graph.types import TensorType
 
 if TYPE_CHECKING:
     from graphwright.graph.graph import Graph
     from graphwright.graph.tensor import Tensor
-    from graphwright.graph.types import TensorType
 
 Class = TypeVar("Class", bound="type[Operator]")
 
@@ -115,12 +123,10 @@ class Operator(_Frozen):
 
         `out` may be the same memory as an input only for elementwise operators.
         """
-        result = self.kernel(*arrays)
-        if isinstance(out, tuple):
-            for target, value in zip(out, result, strict=True):
-                target[...] = value
-        else:
-            out[...] = result
+        targets = out if isinstance(out, tuple) else (out,)
+        results = checked_results(self.kernel(*arrays), targets, {})
+        for target, value in zip(targets, results, strict=True):
+            target[...] = value
 
     def flops(self, *types: Any, **_: Any) -> Size:
         """Floating-point operations on inputs of these types; by default one per output element."""
@@ -137,14 +143,53 @@ class Operator(_Frozen):
     def apply(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Make a node of this operator; all its outputs."""
         try:
-            types = self.infer(*(tensor.type for tensor in inputs))
+            types = self._inferred(inputs)
         except GraphwrightError as error:
             details = [
                 (label, tensor.describe())
                 for label, tensor in zip(self.input_names(len(inputs)), inputs, strict=True)
+                if hasattr(tensor, "describe")
             ]
             raise error.located(self.name, details, here()) from None
-        return Node(self, inputs, types if isinstance(types, tuple) else (types,)).outputs
+        return Node(self, inputs, types).outputs
+
+    def _inferred(self, inputs: Sequence[Tensor]) -> tuple[TensorType, ...]:
+        """The types that `infer` gives, checked, since operators may be a user's."""
+        for value in inputs:
+            if not hasattr(value, "type"):
+                raise DTypeError(
+                    f"its inputs are tensors, got {type(value).__name__}",
+                    hint="wrap arrays with gw.constant",
+                )
+        try:
+            answer: object = self.infer(*(tensor.type for tensor in inputs))
+        except TypeError as error:
+            self._check_count(len(inputs), error)
+            raise
+        types = answer if isinstance(answer, tuple) else (answer,)
+        for kind in types:
+            if not isinstance(kind, TensorType):
+                raise GraphwrightError(
+                    f"infer gives {kind!r}, which is no TensorType",
+                    hint="return a gw.TensorType(dtype, shape), or a tuple of them",
+                )
+            if not isinstance(kind.dtype, np.dtype):
+                raise GraphwrightError(
+                    f"infer gives a type with the dtype {kind.dtype!r}",
+                    hint="give one such as gw.float32, or an input's own",
+                )
+        return types
+
+    def _check_count(self, count: int, error: TypeError) -> None:
+        """Raise ShapeError if `infer` does not take that many inputs."""
+        if isinstance(error, GraphwrightError):
+            return
+        signature = inspect.signature(self.infer)
+        try:
+            signature.bind(*range(count))
+        except TypeError:
+            takes = ", ".join(signature.parameters) or "none"
+            raise ShapeError(f"it takes the inputs: {takes}; {count} are given") from None
 
     @classmethod
     def input_names(cls, count: int) -> tuple[str, ...]:
@@ -175,7 +220,13 @@ class Operator(_Frozen):
         return isinstance(other, Operator) and (self is other or self.key == other.key)
 
     def __hash__(self) -> int:
-        return hash(self.key)
+        try:
+            return hash(self.key)
+        except TypeError:
+            raise AttributeValueError(
+                f"{self!r}: an attribute can't be hashed",
+                hint="use numbers, strings, tuples and dtypes",
+            ) from None
 
     @cached_property
     def symbolic(self) -> bool:
@@ -204,9 +255,12 @@ class Operator(_Frozen):
 def register(cls: Class) -> Class:
     """Class decorator: make an operator a frozen dataclass and enter it by its name.
 
-    Raises AttributeValueError when it has no name, or when another class already has it. The same
+    Raises AttributeValueError when it is no operator or has no name, or when another class already
+    has the name. The same
     class defined again (a notebook cell run twice) replaces the earlier one.
     """
+    if not isinstance(cls, type) or not issubclass(cls, Operator):
+        raise AttributeValueError(f"{cls!r} is no operator", hint="derive it from gw.ops.Operator")
     if not isinstance(getattr(cls, "name", None), str):
         raise AttributeValueError(
             f"operator {cls.__name__} has no name", hint='give it one: name = "softplus"'
@@ -225,6 +279,43 @@ def register(cls: Class) -> Class:
     cls.attribute_names = tuple(field.name for field in dataclasses.fields(cast(Any, cls)))
     operators[cls.name] = cls
     return cls
+
+
+def checked_results(
+    result: object, expected: Sequence[NDArray[Any] | TensorType], sizes: Sizes
+) -> tuple[NDArray[Any], ...]:
+    """What a kernel gave, as arrays: NumPy's scalars become arrays of rank 0.
+
+    expected: the types that were inferred, or arrays of them
+    sizes:    numbers for the named dimensions, as far as they are known
+    Raises GraphwrightError when their number, dtypes or shapes differ.
+    """
+    results = tuple(map(np.asarray, result if isinstance(result, tuple) else (result,)))
+    fits = len(results) == len(expected) and all(map(partial(_fits, sizes), results, expected))
+    if not fits:
+        given, wanted = (
+            ", ".join(f"{each.dtype}[{','.join(map(str, each.shape))}]" for each in several)
+            for several in (results, expected)
+        )
+        raise GraphwrightError(
+            f"the kernel gives {given}, where {wanted} was inferred",
+            hint="let kernel and infer agree",
+        )
+    return results
+
+
+def _fits(sizes: Sizes, array: NDArray[Any], expected: NDArray[Any] | TensorType) -> bool:
+    return (
+        array.dtype == expected.dtype
+        and len(array.shape) == len(expected.shape)
+        and (
+            array.shape == expected.shape
+            or all(
+                have == (evaluate(size, sizes) if names_of([size]) <= sizes.keys() else have)
+                for have, size in zip(array.shape, expected.shape, strict=True)
+            )
+        )
+    )
 
 
 def bind_attribute(value: Any, sizes: Sizes) -> Any:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from graphwright.compiler.plan import ALIGNMENT, Layout, Plan, Step
 from graphwright.graph.errors import GraphwrightError
+from graphwright.graph.evaluate import located
 from graphwright.graph.node import Node
 
 Array: TypeAlias = NDArray[Any]
@@ -60,8 +61,14 @@ class Program:
     def _bind_view(self, step: Step, view: Callable[[Array], Array]) -> None:
         """A view of an array known now is taken now; others are taken in each run."""
         (base, *_), (output,) = step.inputs, step.outputs
-        if self.slots[base] is not None:
-            self.slots[output] = view(self.slots[base])
+        known = self.slots[base]
+        if known is not None:
+            self.slots[output] = view(known)
+            if self.slots[output].size and not np.may_share_memory(known, self.slots[output]):
+                raise GraphwrightError(
+                    "the kernel copies, where the operator's `view` says that it does not",
+                    hint="leave `view` out",
+                ).located(step.op.name, (), step.node.source)
         else:
 
             def call(slots: Slots) -> None:
@@ -85,8 +92,8 @@ class Program:
             for call, node in self.calls:
                 try:
                     call(slots)
-                except GraphwrightError as error:
-                    raise error.located(node.op.name, (), node.source) from None
+                except Exception as error:
+                    raise located(error, node) from None
         handed_out: set[int] = set()
         results: list[Array] = []
         for number in self.plan.results:
