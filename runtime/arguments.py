@@ -10,15 +10,30 @@ from numpy.typing import NDArray
 from graphwright.graph.array import coerce
 from graphwright.graph.dim import Dim, evaluate, solve
 from graphwright.graph.errors import InputError
+from graphwright.graph.source import here
 from graphwright.graph.tensor import Tensor
 
 Array = NDArray[Any]
 
 
-def ordered(
+def bind(
+    inputs: Sequence[Tensor], positional: Sequence[object], named: Mapping[str, object]
+) -> tuple[list[Array], dict[str, int]]:
+    """The arguments of a call as arrays in the inputs' order, and the named dimensions' sizes.
+
+    Raises InputError, with the line of the call, for too many, too few and unknown arguments; and
+    when a dtype, rank or size does not fit, naming the input and the axis.
+    """
+    try:
+        return _checked(inputs, _ordered(inputs, positional, named))
+    except InputError as error:
+        error.source = here()
+        raise
+
+
+def _ordered(
     inputs: Sequence[Tensor], positional: Sequence[object], named: Mapping[str, object]
 ) -> list[object]:
-    """The arguments in the inputs' order. Raises InputError for too many, too few, unknown ones."""
     names = [str(tensor.name) for tensor in inputs]
     takes = ", ".join(f"{tensor.name}: {tensor.type}" for tensor in inputs) or "nothing"
     if len(positional) > len(inputs):
@@ -30,7 +45,7 @@ def ordered(
         if name not in names:
             raise InputError(f"there is no input named {name!r}", hint=f"it takes {takes}")
         if name in given:
-            raise InputError(f"input {name!r} is given twice")
+            raise InputError(f"input {name!r} is given twice", hint=f"it takes {takes}")
         given[name] = value
     missing = [name for name in names if name not in given]
     if missing:
@@ -38,22 +53,25 @@ def ordered(
     return [given[name] for name in names]
 
 
-def checked(
+def _checked(
     inputs: Sequence[Tensor], values: Sequence[object]
 ) -> tuple[list[Array], dict[str, int]]:
-    """The values as arrays of the inputs' dtypes, and the numbers of the named dimensions.
-
-    Raises InputError, naming the input and the axis, when a dtype, rank or size does not fit.
-    """
     arrays: list[Array] = []
     sizes: dict[str, int] = {}
     origin: dict[str, str] = {}
     for tensor, value in zip(inputs, values, strict=True):
+        if isinstance(value, Tensor):
+            raise InputError(
+                f"{tensor.name}: a symbolic tensor is given where an array is expected",
+                details=[("given", value.describe())],
+                hint="call it with NumPy arrays; to build on, use the tensors that it was made of",
+            )
         array = coerce(value, tensor.dtype, str(tensor.name))
         if array.ndim != tensor.ndim:
             raise InputError(
                 f"{tensor.name}: expected rank {tensor.ndim}, got rank {array.ndim}",
                 details=[("expected", str(tensor.type)), ("got", f"shape {array.shape}")],
+                hint="add axes with array[None], or remove them with array.reshape",
             )
         arrays.append(array)
         for expected, size in zip(tensor.shape, array.shape, strict=True):
@@ -71,24 +89,29 @@ def checked(
                     f"{name} is {sizes[name]} in {origin[name]}" for name in sorted(expected.names)
                 )
             else:
-                raise _undetermined(
-                    tensor, axis, expected, size, sorted(expected.names - sizes.keys())
-                )
+                raise _undetermined(tensor, axis, expected, size, sizes)
             if wanted != size:
                 what = f"{tensor.name}: axis {axis} is {size}, expected {wanted}"
                 raise InputError(
                     what + (f" ({expected}: {because})" if because else ""),
                     details=[("expected", str(tensor.type)), ("got", f"shape {array.shape}")],
+                    hint="equal names mean equal sizes"
+                    if because
+                    else f"give {tensor.name} an array with {wanted} there",
                 )
     return arrays, sizes
 
 
 def _undetermined(
-    tensor: Tensor, axis: int, expected: Dim, size: int, unknown: list[str]
+    tensor: Tensor, axis: int, expected: Dim, size: int, sizes: Mapping[str, int]
 ) -> InputError:
-    if len(unknown) == 1:
+    unknown = sorted(expected.names - sizes.keys())
+    one = {**sizes, **dict.fromkeys(unknown, 1)}
+    if solve(expected, evaluate(expected, one), sizes) is not None:
         return InputError(
-            f"{tensor.name}: axis {axis} is {size}, expected {expected} for a whole {unknown[0]}"
+            f"{tensor.name}: axis {axis} is {size}, expected {expected} for a whole {unknown[0]}",
+            details=[("expected", str(tensor.type))],
+            hint="no size of that name fits",
         )
     return InputError(
         f"{tensor.name}: no input tells the size of {', '.join(unknown)}",

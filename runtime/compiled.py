@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from graphwright.compiler.pipeline import Compilation, compile_graph
 from graphwright.compiler.plan import Plan
 from graphwright.compiler.report import explain, stage_text, summary
-from graphwright.graph.dim import names_of
+from graphwright.graph.dim import Dim, names_of
 from graphwright.graph.display import Displayed
 from graphwright.graph.errors import AttributeValueError, GraphError
 from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import Parameter
 from graphwright.graph.source import here
 from graphwright.graph.tensor import Tensor
-from graphwright.runtime.arguments import checked, ordered
+from graphwright.runtime.arguments import bind
 from graphwright.runtime.execute import Executor
 from graphwright.runtime.structure import flatten, unflatten
 
@@ -60,7 +60,7 @@ def compile(
         raise AttributeValueError(
             f"there is no backend {backend!r}", source=here(), hint='backend="numpy"'
         )
-    listed = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    listed = [inputs] if isinstance(inputs, Tensor) else _listed(inputs)
     leaves = flatten(outputs)
     for leaf in [*listed, *leaves]:
         if not isinstance(leaf, Tensor):
@@ -71,26 +71,53 @@ def compile(
             )
     graph = Graph(listed, leaves, updates)
     _check_dimensions(graph)
-    samples = None if isinstance(check, bool) else [np.asarray(array) for array in check]
-    if samples is not None:
-        samples, _ = checked(graph.inputs, ordered(graph.inputs, samples, {}))
+    samples = None if isinstance(check, bool) else _samples(graph, check)
     compilation = compile_graph(graph, check=check is not False, samples=samples)
     return CompiledFunction(compilation, outputs)
+
+
+def _listed(inputs: object) -> list[Any]:
+    if not isinstance(inputs, Iterable):
+        raise GraphError(
+            f"the inputs are a tensor or a sequence of tensors, got {inputs!r}",
+            source=here(),
+            hint="write [] for no inputs",
+        )
+    return list(inputs)
+
+
+def _samples(graph: Graph, check: object) -> list[NDArray[Any]]:
+    if isinstance(check, str) or not isinstance(check, Sequence):
+        raise AttributeValueError(
+            f"check is {check!r}",
+            source=here(),
+            hint="True, False, or a sequence of arrays, one for each input",
+        )
+    return bind(graph.inputs, check, {})[0]
 
 
 def _check_dimensions(graph: Graph) -> None:
     """Every named dimension must follow from the inputs' sizes."""
     known = names_of(size for tensor in graph.inputs for size in tensor.shape)
     for node in graph.nodes:
-        for tensor in node.outputs:
-            unknown = names_of(tensor.shape) - known
-            if unknown:
-                raise GraphError(
-                    f"no input tells the size of dimension {', '.join(sorted(unknown))}",
-                    details=[("tensor", tensor.describe())],
-                    source=node.source,
-                    hint="use a dimension of an input, or a number",
-                )
+        shapes = tuple(tensor.shape for tensor in node.outputs)
+        unknown = names_of(_sizes((shapes, tuple(node.op.attributes.values())))) - known
+        if unknown:
+            raise GraphError(
+                f"no input tells the size of dimension {', '.join(sorted(unknown))}",
+                details=[("tensor", node.outputs[0].describe())],
+                source=node.source,
+                hint="use a dimension of an input, or a number",
+            )
+
+
+def _sizes(value: object) -> Iterator[Dim]:
+    """The symbolic sizes in tuples of any depth."""
+    if isinstance(value, Dim):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _sizes(item)
 
 
 class CompiledFunction(Displayed):
@@ -109,8 +136,7 @@ class CompiledFunction(Displayed):
         self._count = len(self._graph.outputs)
 
     def __call__(self, *arrays: object, **named: object) -> Any:
-        inputs = self._graph.inputs
-        values, sizes = checked(inputs, ordered(inputs, arrays, named))
+        values, sizes = bind(self._graph.inputs, arrays, named)
         if self._graph.updates:
             with _updating:
                 results = self._run(values, sizes)
@@ -163,15 +189,21 @@ class CompiledFunction(Displayed):
     def sizes(self, **sizes: int) -> dict[str, int]:
         """A number for each named dimension of the plan: the given one, else 64.
 
-        Raises AttributeValueError for a name that the plan does not have.
+        Raises AttributeValueError for a name that the plan does not have, and for what is no size.
         """
         unknown = sizes.keys() - set(self.plan.names)
         if unknown:
             raise AttributeValueError(
                 f"there is no dimension {', '.join(sorted(unknown))}",
+                source=here(),
                 hint=f"dimensions: {', '.join(self.plan.names) or 'none'}",
             )
-        return {name: sizes.get(name, REPRESENTATIVE) for name in self.plan.names}
+        for name, size in sizes.items():
+            if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 0:
+                raise AttributeValueError(
+                    f"{name} can't be {size!r}", source=here(), hint="a whole number, zero or more"
+                )
+        return {name: int(sizes.get(name, REPRESENTATIVE)) for name in self.plan.names}
 
     def __repr__(self) -> str:
         takes = ", ".join(f"{tensor.name}: {tensor.type}" for tensor in self._graph.inputs)

@@ -6,10 +6,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from graphwright.graph.errors import GraphError
 from graphwright.graph.evaluate import evaluate_graph
 from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import Parameter
-from graphwright.runtime.arguments import checked, ordered
+from graphwright.graph.source import here
+from graphwright.runtime.arguments import bind
 
 
 def interpret(
@@ -18,9 +20,16 @@ def interpret(
     """The outputs of a graph, and the next values of the parameters it updates.
 
     Arrays are given in the order of the graph's inputs, or by name. Parameters are read, and not
-    written. Raises InputError for arrays that do not fit, and what kernels raise, located.
+    written. Raises GraphError for what is no graph, InputError for arrays that do not fit, and what
+    kernels raise, located.
     """
-    values, sizes = checked(graph.inputs, ordered(graph.inputs, arrays, named))
+    if not isinstance(graph, Graph):
+        raise GraphError(
+            f"only graphs can be interpreted, got {graph!r}",
+            source=here(),
+            hint="make one: gw.Graph([x], [y])",
+        )
+    values, sizes = bind(graph.inputs, arrays, named)
     bindings = dict(zip(graph.inputs, values, strict=True))
     bindings.update({parameter: parameter.value for parameter in graph.parameters})
     results = evaluate_graph(graph, bindings, sizes)
