@@ -73,18 +73,38 @@ def _check_schedule(before: Graph, schedule: Schedule) -> str | None:
 
 
 def _check_plan(plan: Plan) -> str | None:
-    ready = {*plan.inputs, *plan.parameters, *(number for number, _ in plan.constants)}
-    for position, step in enumerate(plan.steps):
-        for number in step.inputs:
-            buffer = plan.buffers[plan.values[number].buffer]
-            if number not in ready or not buffer.first <= position <= buffer.last:
-                return f"step {position} ({step.op.name}) reads a value that is not live"
-        ready.update(step.outputs)
-    if not ready.issuperset(plan.results):
-        return "a result is never computed"
+    wrong = _check_contents(plan)
+    if wrong is not None:
+        return wrong
     sizes = dict(zip(plan.names, SAMPLE_SIZES * len(plan.names), strict=False))
     if next(iter(collisions(plan, plan.layout(sizes))), None) is not None:
         return "two live buffers share memory"
+    return None
+
+
+def _check_contents(plan: Plan) -> str | None:
+    """Follow what each buffer holds, step by step: every value is read before it is overwritten."""
+    place = [value.buffer for value in plan.values]
+    content = list(range(len(plan.values)))  # of each value: what its buffer must hold; views share
+    outside = (*plan.inputs, *plan.parameters, *(number for number, _ in plan.constants))
+    held = {place[number]: number for number in outside}
+    for position, step in enumerate(plan.steps):
+        what = f"step {position} ({step.op.name})"
+        for number in step.inputs:
+            buffer = plan.buffers[place[number]]
+            live = buffer.first <= position <= buffer.last
+            if not live or held.get(place[number]) != content[number]:
+                return f"{what} reads a value that is not live"
+        if step.view:
+            content[step.outputs[0]] = content[step.inputs[0]]
+            continue
+        for number in step.outputs:
+            over = {other for other in step.inputs if place[other] == place[number]}
+            if over and (len(over) > 1 or not step.op.elementwise):
+                return f"{what} writes over what it still reads"
+            held[place[number]] = number
+    if any(held.get(place[number]) != content[number] for number in plan.results):
+        return "a result is never computed, or is overwritten"
     return None
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import graphwright as gw
 from graphwright.compiler.pipeline import Pass, compile_graph
+from graphwright.compiler.plan_memory import _Planner
 from graphwright.graph.operator import operators
 from graphwright.graph.types import TensorType
 
@@ -270,3 +271,22 @@ def test_a_repro_runs_whatever_its_inputs_are_called_and_made_of(
     ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert "before" in ran.stdout and "after" in ran.stdout
+
+
+def test_a_plan_that_writes_over_what_is_still_read_is_refused():
+    def first_input_over_all(self, position, step, output):
+        return next((v for n in step.inputs if (v := self.values[n]).kind == "arena"), None)
+
+    square = gw.input("s", (4, 4))
+    product = square @ square
+    later = gw.ops.exp(product)
+    for outputs, wrong in (
+        ((later @ product), r"\(matmul\) reads a value that is not live"),
+        ((product @ square), r"\(matmul\) writes over what it still reads"),
+        ((product + product.T), r"\(add\) writes over what it still reads"),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_Planner, "overwritable", first_input_over_all)
+            with pytest.raises(gw.VerificationError, match=wrong):
+                gw.compile(square, outputs)
+        gw.compile(square, outputs)
