@@ -27,10 +27,11 @@ What a function returns replaces the node; None leaves it, and `Declined` leaves
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any, Literal, TypeAlias
 
 from graphwright.compiler.rules.pattern import Call, find, pattern_of
@@ -101,35 +102,54 @@ class Match:
     nodes: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A named rewrite.
+class Rule(ABC):
+    """A named rewrite, written down as a function.
 
-    text:      before → after: why
-    root:      the class of the operators at whose nodes it is tried
-    declaring: and what those must declare of themselves, if anything: the name of a trait
-    weight:    of several rules at a node, those that ask for more are tried first
-    attempt:   what it makes of a node
+    name:     the function's
+    text:     before → after: why; the first paragraph of the function's docstring
+    claim:    what it promises of the values
+    examples: what it does, and
+    kept:     what it leaves alone
     """
 
-    name: str
-    text: str
-    root: type[Operator]
-    declaring: str
-    weight: int
-    claim: Claim
-    attempt: Callable[[Node], Match | Declined | None]
-    examples: tuple[Example, ...]
-    kept: tuple[Kept, ...]
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        claim: Claim,
+        examples: Sequence[Example],
+        kept: Sequence[Kept],
+    ) -> None:
+        self.function = function
+        self.name = function.__name__
+        self.claim = claim
+        self._examples = tuple(examples)
+        self._kept = tuple(kept)
 
+    @cached_property
+    def text(self) -> str:
+        first = (inspect.getdoc(self.function) or "").split("\n\n")[0]
+        return " ".join(first.split())
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        return self._examples
+
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        return self._kept
+
+    @property
+    @abstractmethod
+    def weight(self) -> int:
+        """Of several rules at a node, those that ask for more are tried first."""
+
+    @abstractmethod
     def concerns(self, operator: type[Operator]) -> bool:
         """Whether it is tried at nodes of this operator."""
-        if not issubclass(operator, self.root):
-            return False
-        if not self.declaring:
-            return True
-        # False may well be what is declared: it is the absorbing element of `and`.
-        return getattr(operator, self.declaring) is not getattr(self.root, self.declaring)
+
+    @abstractmethod
+    def attempt(self, node: Node) -> Match | Declined | None:
+        """What it makes of a node; None when it does not apply."""
 
 
 def rules_in(module: Mapping[str, Any]) -> tuple[Rule, ...]:
@@ -155,22 +175,7 @@ def equation(
     otherwise: why it does not hold for others; where the left side is met with them, the reason
                is recorded
     """
-
-    def decorate(function: Callable[..., Sides]) -> Rule:
-        written = _Equation(function, over, otherwise)
-        return Rule(
-            name=function.__name__,
-            text=_text(function),
-            root=type(written.pattern.op),
-            declaring="",
-            weight=written.pattern.weight,
-            claim=claim,
-            attempt=written.attempt,
-            examples=(*written.examples(), *examples),
-            kept=(*written.refusals(), *kept),
-        )
-
-    return decorate
+    return lambda function: _Equation(function, over, otherwise, claim, examples, kept)
 
 
 def chain(
@@ -183,33 +188,7 @@ def chain(
 
     The function is called with the operators and the inputs of the last.
     """
-
-    def decorate(function: Callable[..., Outcome]) -> Rule:
-        def attempt(node: Node) -> Match | Declined | None:
-            nodes = [node]
-            for operator in operators[1:]:
-                if not nodes[-1].inputs:
-                    return None
-                nodes.append(nodes[-1].inputs[0].node)
-                if not isinstance(nodes[-1].op, operator):
-                    return None
-            with replacing(*nodes):
-                outcome = function(*(found.op for found in nodes), *nodes[-1].inputs)
-            return _matched(outcome, nodes)
-
-        return Rule(
-            name=function.__name__,
-            text=_text(function),
-            root=operators[0],
-            declaring="",
-            weight=len(operators),
-            claim=claim,
-            attempt=attempt,
-            examples=tuple(examples),
-            kept=tuple(kept),
-        )
-
-    return decorate
+    return lambda function: _Chain(function, operators, claim, examples, kept)
 
 
 def rule(
@@ -228,26 +207,7 @@ def rule(
     The nodes that the function makes get the node's provenance; where they replace more than this
     node, it makes them inside `with replacing(node, others)`.
     """
-
-    def decorate(function: Callable[[Node], Outcome]) -> Rule:
-        def attempt(node: Node) -> Match | Declined | None:
-            with replacing(node):
-                outcome = function(node)
-            return _matched(outcome, [node])
-
-        return Rule(
-            name=function.__name__,
-            text=_text(function),
-            root=root,
-            declaring=declaring,
-            weight=weight,
-            claim=claim,
-            attempt=attempt,
-            examples=tuple(examples),
-            kept=tuple(kept),
-        )
-
-    return decorate
+    return lambda function: _AtNodes(function, root, declaring, weight, claim, examples, kept)
 
 
 def replacing(*nodes: Node) -> AbstractContextManager[None]:
@@ -275,27 +235,45 @@ def in_domain(dtype: DType, domain: Domain) -> bool:
     }[domain]
 
 
-class _Equation:
-    """The function of an equation, and its left side as a pattern."""
+class _Equation(Rule):
+    """A rule whose left side is a pattern, read off when it is first needed."""
 
-    def __init__(self, function: Callable[..., Sides], over: Domain, otherwise: str) -> None:
-        self.function = function
+    def __init__(
+        self,
+        function: Callable[..., Sides],
+        over: Domain,
+        otherwise: str,
+        claim: Claim,
+        examples: Sequence[Example],
+        kept: Sequence[Kept],
+    ) -> None:
+        super().__init__(function, claim, examples, kept)
         self.over = over
         self.otherwise = otherwise
-        names = list(inspect.signature(function).parameters)
+        self.variables = list(inspect.signature(function).parameters)
         # Annotations are kept as they are written: `from __future__ import annotations`.
-        self.conditions = [function.__annotations__[name] == "Condition" for name in names]
+        self.conditions = [function.__annotations__[n] == "Condition" for n in self.variables]
+
+    @cached_property
+    def pattern(self) -> Call:
+        dtype = next(dtype for dtype in (f64, i64, bool_) if in_domain(dtype.dtype, self.over))
+        operands = zip(self.variables, self._types(dtype, ()), strict=True)
         with derived(Origin()):
-            dtype = next(dtype for dtype in (f64, i64, bool_) if in_domain(dtype.dtype, over))
-            operands = zip(names, self._types(dtype, ()), strict=True)
             variables = [input(name, kind.shape, kind.dtype) for name, kind in operands]
-            pattern = pattern_of(function(*variables)[0], variables)
-        assert isinstance(pattern, Call), f"{function.__name__}: the left side is no expression"
-        self.pattern = pattern
+            pattern = pattern_of(self._left(*variables), variables)
+        assert isinstance(pattern, Call), f"{self.name}: the left side is no expression"
+        return pattern
+
+    @property
+    def weight(self) -> int:
+        return self.pattern.weight
+
+    def concerns(self, operator: type[Operator]) -> bool:
+        return issubclass(operator, type(self.pattern.op))
 
     def attempt(self, node: Node) -> Match | Declined | None:
         for found in find(self.pattern, node):
-            tensors = [found.tensors[i] for i in range(len(self.conditions))]
+            tensors = [found.tensors[i] for i in range(len(self.variables))]
             if self._holds_for(tensors):
                 with replacing(*found.nodes):
                     right = fitted(self.function(*tensors)[1], node.outputs[0].type)
@@ -304,25 +282,27 @@ class _Equation:
                 return Declined(self.otherwise)
         return None
 
-    def examples(self) -> list[Example]:
+    @property
+    def examples(self) -> tuple[Example, ...]:
         """The equation itself, in every kind of dtype, and where the variables broadcast."""
         dtypes = [dtype for dtype in (f64, i32, bool_) if in_domain(dtype.dtype, self.over)]
         operands = [self._types(dtype, ("n", 3)) for dtype in dtypes]
-        if len(self.conditions) > 1:
-            operands.append(
-                [*self._types(dtypes[0], (3,))[:1], *self._types(dtypes[0], (2, 3))[1:]]
-            )
-        return [Example(self._left, self._right, *types) for types in operands]
+        if len(self.variables) > 1:
+            first, *_ = self._types(dtypes[0], (3,))
+            operands.append([first, *self._types(dtypes[0], (2, 3))[1:]])
+        return (*(Example(self._left, self._right, *types) for types in operands), *self._examples)
 
-    def refusals(self) -> list[Kept]:
-        """The equation in a dtype for which it does not hold."""
-        dtypes = [dtype for dtype in (f64, bool_) if not in_domain(dtype.dtype, self.over)]
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """With the equation in a dtype for which it does not hold."""
         if not self.otherwise:
-            return []
-        return [Kept(self._left, *self._types(dtypes[0], (3,)), reason=self.otherwise)]
+            return self._kept
+        dtype = next(dtype for dtype in (f64, bool_) if not in_domain(dtype.dtype, self.over))
+        return (Kept(self._left, *self._types(dtype, (3,)), reason=self.otherwise), *self._kept)
 
     def _left(self, *tensors: Tensor) -> Tensor:
-        return self.function(*tensors)[0]
+        left: Tensor = self.function(*tensors)[0]
+        return left
 
     def _right(self, *tensors: Tensor) -> Tensor:
         left, right = self.function(*tensors)
@@ -338,13 +318,78 @@ class _Equation:
         )
 
 
+class _Chain(Rule):
+    """A rule for operators each of which is the first input of the one before."""
+
+    def __init__(
+        self,
+        function: Callable[..., Outcome],
+        operators: tuple[type[Operator], ...],
+        claim: Claim,
+        examples: Sequence[Example],
+        kept: Sequence[Kept],
+    ) -> None:
+        super().__init__(function, claim, examples, kept)
+        self.operators = operators
+
+    @property
+    def weight(self) -> int:
+        return len(self.operators)
+
+    def concerns(self, operator: type[Operator]) -> bool:
+        return issubclass(operator, self.operators[0])
+
+    def attempt(self, node: Node) -> Match | Declined | None:
+        nodes = [node]
+        for operator in self.operators[1:]:
+            if not nodes[-1].inputs:
+                return None
+            nodes.append(nodes[-1].inputs[0].node)
+            if not isinstance(nodes[-1].op, operator):
+                return None
+        with replacing(*nodes):
+            outcome = self.function(*(found.op for found in nodes), *nodes[-1].inputs)
+        return _matched(outcome, nodes)
+
+
+class _AtNodes(Rule):
+    """A rule at every node of a class of operators."""
+
+    def __init__(
+        self,
+        function: Callable[[Node], Outcome],
+        root: type[Operator],
+        declaring: str,
+        weight: int,
+        claim: Claim,
+        examples: Sequence[Example],
+        kept: Sequence[Kept],
+    ) -> None:
+        super().__init__(function, claim, examples, kept)
+        self.root = root
+        self.declaring = declaring
+        self._weight = weight
+
+    @property
+    def weight(self) -> int:
+        return self._weight
+
+    def concerns(self, operator: type[Operator]) -> bool:
+        if not issubclass(operator, self.root):
+            return False
+        if not self.declaring:
+            return True
+        # False may well be what is declared: it is the absorbing element of `and`.
+        return getattr(operator, self.declaring) is not getattr(self.root, self.declaring)
+
+    def attempt(self, node: Node) -> Match | Declined | None:
+        with replacing(node):
+            outcome = self.function(node)
+        return _matched(outcome, [node])
+
+
 def _matched(outcome: Outcome, nodes: Sequence[Node]) -> Match | Declined | None:
     if outcome is None or isinstance(outcome, Declined):
         return outcome
     tensors = outcome if isinstance(outcome, tuple) else (outcome,)
     return Match(tensors, tuple(nodes))
-
-
-def _text(function: Callable[..., Any]) -> str:
-    """The first paragraph of its docstring, on one line."""
-    return " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
