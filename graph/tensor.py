@@ -28,6 +28,15 @@ Axis: TypeAlias = int | Sequence[int] | None
 TensorLike: TypeAlias = "Tensor | NDArray[Any] | np.generic | bool | int | float | Dim"
 
 
+_REFLECTED = {
+    **{name: name for name in ("add", "subtract", "multiply", "divide", "floor_divide")},
+    **{name: name for name in ("remainder", "power", "matmul", "equal", "not_equal")},
+    **{name: name for name in ("less", "less_equal", "greater", "greater_equal")},
+    **{f"bitwise_{name}": f"logical_{name}" for name in ("and", "or", "xor")},
+}
+"""The ufunc that `array + tensor` and the like call, by name, and the operator that it means."""
+
+
 def _op(name: str, *args: object, **attributes: object) -> Tensor:
     return cast("Tensor", getattr(vocabulary, name)(*args, **attributes))
 
@@ -41,7 +50,6 @@ class Tensor(Displayed):
     """
 
     __slots__ = ("__weakref__", "index", "node", "type")
-    __array_ufunc__ = None  # NumPy arrays on the left leave the operation to us
 
     def __init__(self, node: Node, index: int, type: TensorType) -> None:
         self.node = node
@@ -291,10 +299,19 @@ class Tensor(Displayed):
 
     __int__ = __index__ = __complex__ = __float__
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **_: Any) -> Tensor:
+        """An array on the left leaves the operation to us; a NumPy function by name is refused."""
+        operator = _REFLECTED.get(ufunc.__name__)
+        if operator is None or method != "__call__":
+            raise self._refused(ufunc.__name__ + (f".{method}" if method != "__call__" else ""))
+        return _op(operator, *operands)
+
     def __array_function__(self, function: Any, *_: object) -> NoReturn:
-        name = function.__name__
+        raise self._refused(function.__name__)
+
+    def _refused(self, name: str) -> SymbolicValueError:
         known = hasattr(vocabulary, name)
-        raise SymbolicValueError(
+        return SymbolicValueError(
             f"np.{name} needs values, which are not known while the graph is built",
             details=[("tensor", self.describe())],
             source=here(),

@@ -187,6 +187,36 @@ def test_only_graphs_are_interpreted(x):
     assert caught.value.hint == "make one: gw.Graph([x], [y])"
 
 
+@pytest.mark.parametrize(
+    ("function", "name", "hint"),
+    [
+        (np.exp, "exp", "use gw.ops.exp"),
+        (np.maximum, "maximum", "use gw.ops.maximum"),
+        (np.hypot, "hypot", "use gw.ops in place of NumPy's functions"),
+        (np.add.reduce, "add.reduce", "use gw.ops in place of NumPy's functions"),
+        (np.sum, "sum", "use gw.ops.sum"),
+    ],
+)
+def test_numpy_s_functions_name_the_operator_to_use(x, function, name, hint):
+    operands = (x, x) if getattr(function, "nin", 1) == 2 else (x,)
+    with pytest.raises(gw.SymbolicValueError, match=rf"np\.{name} needs values") as caught:
+        function(*operands)
+    assert caught.value.hint == hint
+
+
+def test_arrays_on_the_left_make_the_same_graphs_as_on_the_right(x):
+    a = np.array([2, 4, 8], np.float32)
+    f = gw.compile(x, [a + x, a - x, a * x, a / x, a // x, a % x, a**x, a < x, a != x])
+    r = np.array([[3, 5, 7]], np.float32)
+    wanted = [a + r, a - r, a * r, a / r, a // r, a % r, a**r, a < r, a != r]
+    for got, want in zip(f(r), wanted, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+    b = gw.input("b", (2,), bool)
+    flags, other = np.array([True, False]), np.array([True, True])
+    both, either = gw.compile(b, (flags & b, flags ^ b))(other)
+    np.testing.assert_array_equal([both, either], [flags & other, flags ^ other])
+
+
 # What is compiled, and asked of it.
 
 

@@ -277,7 +277,7 @@ def test_the_message_of_an_if_on_a_tensor_reads_well() -> None:
 
 
 def test_numpys_universal_functions_leave_tensors_alone() -> None:
-    with pytest.raises(TypeError, match="Tensor"):
+    with pytest.raises(TypeError, match=r"np\.exp needs values"):
         np.exp(symbol(A))
 
 
