@@ -113,9 +113,7 @@ def _array_text(value: FrozenArray, elide: bool) -> str:
 def _element_text(element: Any) -> str:
     if isinstance(element, np.bool_ | np.integer):
         return str(element.item())
-    short = repr(float(str(element)))
-    same = np.asarray(float(short)).astype(element.dtype).tobytes() == element.tobytes()
-    return short if same else repr(float(element))
+    return repr(float(str(element)))  # short: 0.1 for float32, not 0.10000000149011612
 
 
 def _provenance(node: Node) -> str:

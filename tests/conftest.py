@@ -1,8 +1,18 @@
-"""One thread for BLAS: the tests run in parallel, and threads of several would only contend.
+"""What holds in every run of the tests.
 
-Read when NumPy is loaded, so it is set before anything is imported.
+One thread for BLAS: the tests run in parallel, and threads of several would only contend. Read
+when NumPy is loaded, so it is set before anything is imported.
+
+Property tests draw the same examples in every run, so that a run says the same about the same
+code and needs nothing that an earlier one left behind; `--hypothesis-profile=explore` draws others.
 """
 
 import os
 
+from hypothesis import settings
+
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile("same")

@@ -477,6 +477,23 @@ def test_a_composite_without_a_gradient_has_that_of_its_parts() -> None:
             def kernel(self, x: Array) -> Any:
                 return x
 
+        @register
+        class Twice(Operator):
+            """The same tensor as both outputs."""
+
+            name = "test_twice"
+            composite = True
+
+            def infer(self, x: Any) -> Any:
+                return x, x
+
+            def decompose(self, x: Tensor) -> tuple[Tensor, Tensor]:
+                result = gw.ops.exp(x)
+                return result, result
+
+            def kernel(self, x: Array) -> Any:
+                return np.exp(x), np.exp(x)
+
         x, y = f64("x", 3), f64("y", 3)
         a, b = Swap().apply(x, y)
         arrays: dict[Tensor, Array] = {x: np.array([1.0, 2.0, 3.0]), y: np.array([0.1, 0.2, 0.3])}
@@ -484,6 +501,8 @@ def test_a_composite_without_a_gradient_has_that_of_its_parts() -> None:
         assert_is_gradient(a.sum(), [y], arrays)
         same, _ = Swap().apply(x, x)
         assert_is_gradient((same * x).sum(), [x], {x: arrays[x]})
+        once, again = Twice().apply(x)
+        assert_is_gradient((once * 2 + again * x).sum(), [x], {x: arrays[x]})
         assert_is_gradient((Identity()(x) * x).sum(), [x], {x: arrays[x]})
         with pytest.raises(GradientError, match="the target does not depend on it"):
             grad(a.sum(), x)

@@ -201,10 +201,31 @@ def test_equal_sizes_are_structurally_equal(left: Size, right: Size) -> None:
     assert str(left) == str(right)
 
 
-def test_a_positive_part_is_kept_where_a_quotient_may_be_negative() -> None:
-    size = positive((n - 5) // 2)
-    assert evaluate(size, {"n": 0}) == 0
-    assert evaluate(size, {"n": 9}) == 2
+@pytest.mark.parametrize(
+    "tree",
+    [
+        ("max", ("//", ("-", "n", 5), 2), 0),
+        ("max", ("//", ("-", 3, "n"), "m"), 0),
+        ("max", ("-", ("+", ("max", ("-", "n", 5), 0), "m"), 3), 0),
+        ("max", ("-", 3, ("max", ("-", "n", 5), 0)), 0),
+        ("max", ("-", ("//", "n", 2), ("//", ("+", "n", "m"), 2)), 0),
+        ("max", ("-", ("max", ("-", "n", 5), 0), ("max", ("-", "m", 2), 0)), 0),
+        ("max", ("-", "n", ("*", "m", ("//", "n", 2))), 0),
+        ("max", ("-", ("*", 2, ("//", "n", 2)), "n"), 0),
+        ("ceil", ("-", "n", 9), ("+", "m", 1)),
+        ("//", ("-", ("//", "n", 2), "m"), 3),
+    ],
+    ids=str,
+)
+def test_no_size_is_simplified_too_far(tree: Expression) -> None:
+    size = as_size(tree)
+    for a, b in itertools.product(range(12), repeat=2):
+        sizes = {"n": a, "m": b}
+        try:
+            expected = as_number(tree, sizes)
+        except ZeroDivisionError:
+            continue
+        assert evaluate(size, sizes) == expected
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_graphs_of_different_structure_differ(other: Graph) -> None:
 
 def test_what_makes_graphs_differ() -> None:
     x, y = vector("x"), vector("y")
-    w = gw.parameter("w", np.float32(1))
+    w, v = gw.parameter("w", np.float32(1)), gw.parameter("v", np.float32(1))
     different = [
         Graph([x], [x]),
         Graph([x, y], [x]),
@@ -194,6 +194,8 @@ def test_what_makes_graphs_differ() -> None:
         Graph([x], [x * w]),
         Graph([x], [x], {w: w}),
         Graph([x], [x], {w: -w}),
+        Graph([x], [x], {w: w, v: -w}),
+        Graph([x], [x], {w: -w, v: w}),
         Graph([gw.input("x", ("m",))], []),
         Graph([gw.input("x", ("n",), "float64")], []),
         Graph([gw.input("x", (3,))], []),
