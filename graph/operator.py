@@ -256,8 +256,7 @@ def register(cls: Class) -> Class:
     """Class decorator: make an operator a frozen dataclass and enter it by its name.
 
     Raises AttributeValueError when it is no operator or has no name, or when another class already
-    has the name. The same
-    class defined again (a notebook cell run twice) replaces the earlier one.
+    has the name. The same class defined again (a notebook cell run twice) replaces the earlier one.
     """
     if not isinstance(cls, type) or not issubclass(cls, Operator):
         raise AttributeValueError(f"{cls!r} is no operator", hint="derive it from gw.ops.Operator")
