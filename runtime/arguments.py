@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.array import coerce
@@ -14,6 +15,43 @@ from graphwright.graph.source import here
 from graphwright.graph.tensor import Tensor
 
 Array = NDArray[Any]
+
+_REMEMBERED = 64  # combinations of shapes
+
+
+class Arguments:
+    """The inputs of a function that is called many times.
+
+    Arrays that need no conversion and have the shapes of an earlier call are not checked again.
+    """
+
+    def __init__(self, inputs: Sequence[Tensor]) -> None:
+        self.inputs = tuple(inputs)
+        self._dtypes = tuple(tensor.dtype for tensor in inputs)
+        self._sizes: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
+
+    def bind(
+        self, positional: Sequence[object], named: Mapping[str, object]
+    ) -> tuple[Sequence[Array], dict[str, int]]:
+        """As the function `bind`."""
+        if not named and len(positional) == len(self._dtypes):
+            shapes = []
+            for value, dtype in zip(positional, self._dtypes, strict=True):
+                if type(value) is not np.ndarray or value.dtype is not dtype:
+                    break
+                flags = value.flags
+                if not (flags.c_contiguous and flags.aligned):
+                    break
+                shapes.append(value.shape)
+            else:
+                sizes = self._sizes.get(tuple(shapes))
+                if sizes is not None:
+                    return cast(Sequence[Array], positional), sizes
+        arrays, sizes = bind(self.inputs, positional, named)
+        if len(self._sizes) >= _REMEMBERED:
+            self._sizes.clear()
+        self._sizes[tuple(array.shape for array in arrays)] = sizes
+        return arrays, sizes
 
 
 def bind(

@@ -19,7 +19,7 @@ from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import Parameter
 from graphwright.graph.source import here
 from graphwright.graph.tensor import Tensor
-from graphwright.runtime.arguments import bind
+from graphwright.runtime.arguments import Arguments, bind
 from graphwright.runtime.execute import Executor
 from graphwright.runtime.structure import flatten, unflatten
 
@@ -133,10 +133,12 @@ class CompiledFunction(Displayed):
         self._structure = structure
         self._executor = Executor(compilation.plan)
         self._graph = compilation.built
+        self._arguments = Arguments(self._graph.inputs)
+        self._state = compilation.plan.graph.parameters
         self._count = len(self._graph.outputs)
 
     def __call__(self, *arrays: object, **named: object) -> Any:
-        values, sizes = bind(self._graph.inputs, arrays, named)
+        values, sizes = self._arguments.bind(arrays, named)
         if self._graph.updates:
             with _updating:
                 results = self._run(values, sizes)
@@ -150,9 +152,8 @@ class CompiledFunction(Displayed):
 
     def _run(self, values: Sequence[NDArray[Any]], sizes: dict[str, int]) -> list[NDArray[Any]]:
         with _state:
-            state = [parameter.value for parameter in self.plan.graph.parameters]
-        with self._executor.program(sizes) as program:
-            return program.run(values, state)
+            state = [parameter.value for parameter in self._state]
+        return self._executor.run(sizes, values, state)
 
     @property
     def plan(self) -> Plan:

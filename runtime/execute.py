@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -133,23 +132,24 @@ class Executor:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self._names = plan.names
         self._lock = threading.Lock()
         self._idle: OrderedDict[tuple[int, ...], list[Program]] = OrderedDict()
 
-    @contextmanager
-    def program(self, sizes: dict[str, int]) -> Iterator[Program]:
-        """A program for these sizes that nobody else runs meanwhile."""
-        key = tuple(sizes[name] for name in self.plan.names)
+    def run(
+        self, sizes: dict[str, int], inputs: Sequence[Array], parameters: Sequence[Array]
+    ) -> list[Array]:
+        """What `Program.run` gives, by a program for these sizes that nobody else runs now."""
+        key = tuple([sizes[name] for name in self._names])
         with self._lock:
-            idle = self._idle.setdefault(key, [])
-            self._idle.move_to_end(key)
+            idle = self._idle.get(key)
             program = idle.pop() if idle else None
-            while len(self._idle) > _KEPT:
-                self._idle.popitem(last=False)
         program = program or Program(self.plan, sizes)
         try:
-            yield program
+            return program.run(inputs, parameters)
         finally:
             with self._lock:
-                if key in self._idle:
-                    self._idle[key].append(program)
+                self._idle.setdefault(key, []).append(program)
+                self._idle.move_to_end(key)
+                while len(self._idle) > _KEPT:
+                    self._idle.popitem(last=False)
