@@ -147,9 +147,8 @@ def _fitted(node: Node, tensor: Tensor, gradient: object) -> Tensor | None:
         )
     if not is_floating(tensor.dtype):
         return None
-    if node.op.elementwise and gradient.shape != tensor.shape:
-        # A scalar derivative (of x + 1, say) first takes the shape that it was broadcast over.
-        gradient = sum_to(broadcast_to(gradient, node.outputs[0].shape), tensor.shape)
+    if node.op.elementwise and gradient.shape == node.outputs[0].shape:
+        gradient = sum_to(gradient, tensor.shape)
     if gradient.type != tensor.type:
         raise GraphwrightError(
             f"{node.op.name}: the gradient of an input of type {tensor.type} "

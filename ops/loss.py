@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from graphwright.graph.dim import Size
 from graphwright.graph.dtype import is_floating, is_integer, short_name
 from graphwright.graph.errors import DTypeError, ShapeError
 from graphwright.graph.operator import register
@@ -13,6 +14,7 @@ from graphwright.ops.case import Case, Reject, Within, f32, f64, i32, i64, u8
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, as_tensor, builder, cast, promoted
 from graphwright.ops.gather import one_hot
+from graphwright.ops.movement import expand_dims
 from graphwright.ops.normalization import log_softmax, softmax
 from graphwright.ops.selection import where
 from graphwright.ops.shapes import shape_text
@@ -23,7 +25,8 @@ class CrossEntropy(Composite):
     """The mean over the batch of -log softmax(logits)[label], over the last axis of the logits.
 
     logits: floating, [..., classes]
-    labels: integers from 0 to classes - 1, [...]; where one is outside, the loss is nan
+    labels: integers from 0 to classes - 1, [...]; where one is outside, the loss and the
+            gradient of its row are nan
     d/dlogits = (softmax(logits) - one_hot(labels)) / batch (Bishop, Pattern Recognition and
     Machine Learning, 2006, eq. 4.109)
     """
@@ -55,15 +58,15 @@ class CrossEntropy(Composite):
         chosen = one_hot(labels, classes, bool)
         picked = where(chosen, log_softmax(logits), 0).sum(-1)
         # A wrong label is to be seen, not to pass for a perfect prediction.
-        number = cast(labels, np.int64)
-        valid = (number >= 0) & (number < classes)
-        return -where(valid, picked, np.nan).mean()
+        return -where(_are_classes(labels, classes), picked, np.nan).mean()
 
     def gradient(
         self, logits: Tensor, labels: Tensor, out: Tensor, g: Tensor
     ) -> tuple[Tensor, None]:
-        error = softmax(logits) - one_hot(labels, logits.shape[-1], logits.dtype)
-        return error * (g / labels.size), None
+        classes = logits.shape[-1]
+        error = softmax(logits) - one_hot(labels, classes, logits.dtype)
+        weight = where(_are_classes(labels, classes), g / labels.size, np.nan)
+        return error * expand_dims(weight, -1), None
 
     cases = (
         Case(f32["n", 4], Within(i64["n"], 0, 4)),
@@ -81,6 +84,12 @@ class CrossEntropy(Composite):
         Reject(f32[()], i32[()], message="needs logits with an axis of classes"),
         Reject(f32[2, 0], i32[2], message="there are no classes"),
     )
+
+
+def _are_classes(labels: Tensor, classes: Size) -> Tensor:
+    """Which labels are numbers of classes."""
+    number = cast(labels, np.int64)
+    return (number >= 0) & (number < classes)
 
 
 @builder

@@ -320,3 +320,16 @@ def test_a_plan_that_writes_over_what_is_still_read_is_refused():
             with pytest.raises(gw.VerificationError, match=wrong):
                 gw.compile(square, outputs)
         gw.compile(square, outputs)
+
+
+def test_an_elementwise_gradient_of_another_shape_is_refused_and_not_stretched(registry):
+    class Wrong(gw.ops.Unary):
+        name = "summed_gradient"
+        ufunc = np.exp
+
+        def gradient(self, x, out, g):
+            return g.sum()
+
+    x = gw.input("x", ("n", 3))
+    with pytest.raises(gw.GraphwrightError, match="summed_gradient: the gradient of an input"):
+        gw.grad(registry(Wrong)()(x).sum(), x)

@@ -447,6 +447,17 @@ def test_the_loss_of_a_wrong_label_is_nan_and_not_small():
     np.testing.assert_allclose(right, np.log(3), rtol=1e-6)
 
 
+def test_the_gradient_of_a_wrong_label_is_nan_in_its_row_alone():
+    logits = gw.input("logits", ("n", 3), gw.float64)
+    labels = gw.input("labels", ("n",), gw.int64)
+    slope = gw.grad(ops.cross_entropy(logits, labels), logits)
+    got = value(slope, {logits: np.zeros((4, 3)), labels: np.array([0, 3, -1, 2])})
+    third = 1 / 3
+    np.testing.assert_allclose(got[0], np.array([third - 1, third, third]) / 4)
+    assert np.isnan(got[1:3]).all()
+    np.testing.assert_allclose(got[3], np.array([third, third, third - 1]) / 4)
+
+
 def test_float_labels_are_refused_with_what_to_do():
     logits = gw.input("logits", ("n", 3))
     with pytest.raises(DTypeError, match=r"labels must be integers, got f32(.|\n)*argmax"):
