@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from graphwright.compiler.decompose import decompose
@@ -213,9 +213,14 @@ def _trace(record: Record) -> str:
     )
 
 
-def _dump(folder: os.PathLike[str] | None, number: int, stage: str, content: str) -> None:
-    if folder is not None:
-        os.makedirs(folder, exist_ok=True)
-        path = os.path.join(folder, f"{number:02}_{stage}.txt")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(content + "\n")
+def _dump(folder: Path | None, number: int, stage: str, content: str) -> None:
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:02}_{stage}.txt").write_text(content + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CompileError(
+            f"GRAPHWRIGHT_DUMP: {error.strerror}: {error.filename}",
+            hint="name a folder that can be written to, or unset the variable",
+        ) from None

@@ -12,6 +12,7 @@ from graphwright.graph.display import Displayed
 from graphwright.graph.errors import GraphError
 from graphwright.graph.leaf import Parameter, ParameterLeaf
 from graphwright.graph.node import Node, derived
+from graphwright.graph.source import here
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.text import tensor_names, text
 
@@ -39,7 +40,7 @@ class Graph(Displayed):
         self.inputs = _tensors(inputs, "inputs")
         self.outputs = _tensors(outputs, "outputs")
         if not isinstance(updates, Mapping | None):
-            raise GraphError(f"updates map parameters to tensors, got {updates!r}")
+            raise GraphError(f"updates map parameters to tensors, got {updates!r}", source=here())
         self.updates: dict[Parameter, Tensor] = dict(updates or {})
         _tensors(list(self.updates.values()), "values of the updates")
         self._check()
@@ -181,6 +182,7 @@ class Graph(Displayed):
             if not isinstance(parameter, Parameter):
                 raise GraphError(
                     f"only parameters can be updated, got {parameter!r}",
+                    source=here(),
                     hint="updates map gw.parameter(...) to its next value",
                 )
             if parameter.type != value.type:
@@ -215,11 +217,17 @@ class Graph(Displayed):
 
 def _tensors(given: Sequence[Tensor], what: str) -> tuple[Tensor, ...]:
     if isinstance(given, Tensor) or not isinstance(given, Iterable):
-        raise GraphError(f"the {what} of a graph are a sequence of tensors, got {given!r}")
+        raise GraphError(
+            f"the {what} of a graph are a sequence of tensors, got {given!r}", source=here()
+        )
     tensors = tuple(given)
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
-            raise GraphError(f"the {what} of a graph must be tensors, got {tensor!r}")
+            raise GraphError(
+                f"the {what} of a graph must be tensors, got {tensor!r}",
+                source=here(),
+                hint="wrap arrays with gw.constant",
+            )
     return tensors
 
 

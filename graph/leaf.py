@@ -105,10 +105,16 @@ class Parameter(Tensor):
 
     @value.setter
     def value(self, value: ArrayLike) -> None:
-        array = coerce(value, self.dtype, f"parameter {self.name}")
+        try:
+            array = coerce(value, self.dtype, f"parameter {self.name!r}")
+        except InputError as error:
+            error.source = here()
+            raise
         if array.shape != self.shape:
             raise InputError(
-                f"parameter {self.name!r}: expected shape {self.shape}, got {array.shape}"
+                f"parameter {self.name!r}: expected shape {self.shape}, got {array.shape}",
+                source=here(),
+                hint="a parameter keeps its shape; make another one for another",
             )
         self.replace(np.array(array, order="C"))
 

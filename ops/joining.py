@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphwright.graph.dim import Size, dim, evaluate, exact_quotient
+from graphwright.graph.dim import Dim, Size, dim, evaluate, exact_quotient
 from graphwright.graph.dtype import is_boolean, is_floating, short_name
 from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.operator import Operator, register
@@ -282,15 +282,17 @@ def _check_fill(value: object, x: TensorType) -> None:
 @builder
 def pad(
     x: TensorLike,
-    widths: int | Sequence[Sequence[Size]],
+    widths: int | Sequence[Size] | Sequence[Sequence[Size]],
     value: bool | int | float = 0,
 ) -> Tensor:
     """`x` with more elements around it, all of them `value`.
 
-    widths: (before, after) for each axis, or one number for all sides
+    widths: (before, after) for each axis, or one pair for all axes, or one number for all sides
     """
     tensor = as_tensor(x)
-    pairs = ((widths, widths),) * tensor.ndim if isinstance(widths, int) else widths
+    pairs: Sequence[Any] = (widths, widths) if isinstance(widths, int | Dim) else widths
+    if pairs and not isinstance(pairs[0], Sequence):
+        pairs = (pairs,) * tensor.ndim
     for pair in pairs:
         if not isinstance(pair, Sequence) or len(pair) != 2:
             raise AttributeValueError(

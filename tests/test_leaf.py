@@ -155,8 +155,8 @@ def test_setting_a_value_replaces_it_as_a_whole() -> None:
     [
         (np.zeros(3, np.float32), r"parameter 'w': expected shape \(2,\), got \(3,\)"),
         (1.0, r"parameter 'w': expected shape \(2,\), got \(\)"),
-        (np.zeros(2), "parameter w: float64 can't become float32 without loss"),
-        ("ab", "parameter w: an array of <U2 is no tensor"),
+        (np.zeros(2), "parameter 'w': float64 can't become float32 without loss"),
+        ("ab", "parameter 'w': an array of <U2 is no tensor"),
     ],
     ids=str,
 )

@@ -143,6 +143,14 @@ def test_switches_are_off_when_empty_or_zero(tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dump_that_can_not_be_written_names_the_switch(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("kept")
+    monkeypatch.setenv("GRAPHWRIGHT_DUMP", str(tmp_path / "file"))
+    with pytest.raises(gw.CompileError, match="GRAPHWRIGHT_DUMP: File exists"):
+        compile_graph(small_graph())
+    assert (tmp_path / "file").read_text() == "kept"
+
+
 def test_stage_names_are_unique():
     results = [step.result for step in PIPELINE]
     assert len(set(results)) == len(results)

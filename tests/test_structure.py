@@ -190,7 +190,7 @@ def test_what_moves_nothing_makes_no_node():
         (lambda x: ops.stack([]), ShapeError, "stack: needs at least one tensor, in a list"),
         (lambda x: ops.pad(x, ((1, 1),)), AttributeValueError, "pad: 1 pairs of widths for rank 2"),
         (
-            lambda x: ops.pad(x, (1, 1)),
+            lambda x: ops.pad(x, (1, 1, 1)),
             AttributeValueError,
             "pad: widths are pairs (before, after)",
         ),
@@ -259,6 +259,8 @@ def test_pad_takes_one_width_or_pairs():
     x, array = gw.input("x", ("n", 2), "int32"), np.arange(6, dtype=np.int32).reshape(3, 2)
     one, pairs = values([ops.pad(x, 1), ops.pad(x, ((0, 2), (1, 0)), 9)], {x: array})
     np.testing.assert_array_equal(one, np.pad(array, 1))
+    (both,) = values([ops.pad(x, (1, 2))], {x: array})
+    np.testing.assert_array_equal(both, np.pad(array, (1, 2)))
     np.testing.assert_array_equal(pairs, np.pad(array, ((0, 2), (1, 0)), constant_values=9))
     mask = gw.input("mask", (1,), "bool")
     assert value(ops.pad(mask, ((0, 1),)), {mask: np.array([True])}).tolist() == [True, False]
