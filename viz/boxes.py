@@ -96,6 +96,7 @@ class Boxes:
 
 
 def scope_path(scope: str) -> Path:
+    """The parts of a scope: `encoder/layer_1` is (encoder, layer_1)."""
     return tuple(part for part in scope.split("/") if part)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
@@ -13,6 +14,7 @@ from graphwright.viz.view import Cluster, GraphView, Vertex
 Direction = Literal["down", "right"]
 Badges: TypeAlias = Mapping[str, Sequence[Vertex]]
 
+_LONE_BRACKET = re.compile(r"(?<![\w\[])\]")  # dot 2.43 takes a `]` alone for a syntax error
 _PAIRS = 16  # more constraints between two boxes than these meet in a point
 
 
@@ -118,13 +120,11 @@ def _cell(vertex: Vertex) -> str:
 
 
 def _label(vertex: Vertex) -> str:
-    label = html.escape(vertex.title)
+    label = _html(vertex.title)
     if not vertex.detail:
         return label
     quiet, size = style.look(vertex).quiet, 8 if vertex.badge else 8.5
-    return (
-        f'{label}<BR/><FONT POINT-SIZE="{size}" COLOR="{quiet}">{html.escape(vertex.detail)}</FONT>'
-    )
+    return f'{label}<BR/><FONT POINT-SIZE="{size}" COLOR="{quiet}">{_html(vertex.detail)}</FONT>'
 
 
 def _tooltip(vertex: Vertex, badges: Sequence[Vertex] = ()) -> str:
@@ -140,7 +140,7 @@ def _joined(*parts: str) -> str:
 
 
 def _cluster(cluster: Cluster, depth: int) -> str:
-    title = html.escape(cluster.title)
+    title = _html(cluster.title)
     tooltip = f"tooltip={_quoted(_joined(cluster.path, cluster.source))}"
     place = 'labeljust=l labelloc=t style="rounded,filled"'
     if cluster.role == "fused":
@@ -178,7 +178,7 @@ def _line(line: Line, view: GraphView) -> str:
     elif view.vertices[edge.tail].badge:
         words.append("arrowsize=0.4 penwidth=0.9")
     else:
-        words.append(f"label=< {html.escape(edge.label)}>")
+        words.append(f"label=< {_html(edge.label)}>")
     if line.upward:
         words.append("dir=back")
     return " ".join(words)
@@ -191,14 +191,23 @@ def _legend(view: GraphView) -> str:
         for phase, look in style.LOOKS.items()
         if len(view.phases) > 1 and phase in view.phases
     ]
-    words = html.escape(_joined(view.summary, view.note).replace("\n", "; "))
+    words = _html(_joined(view.summary, view.note).replace("\n", "; "))
     return (
         '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4" CELLPADDING="1">'
         f"<TR>{''.join(cells)}<TD>{words}</TD></TR></TABLE>"
     )
 
 
+def _html(text: str) -> str:
+    r"""Text for an HTML-like label. dot reads `\N` and the like even there."""
+    safe = html.escape(text).replace("\\", "\\\\")
+    return _LONE_BRACKET.sub("&#93;", safe)
+
+
 def _quoted(text: str) -> str:
-    r"""A quoted string; `\n` in it becomes a line break."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
+    r"""A quoted string of lines, for a tooltip, in which dot reads entities for SVG.
+
+    It reads `\N` and the like there too, once or twice by version: `∖` stands for a backslash.
+    """
+    safe = text.replace("&", "&amp;").replace("\\", "∖").replace('"', '\\"')
+    return '"' + safe.replace("\n", "\\n") + '"'

@@ -10,11 +10,17 @@ from graphwright.viz.view import PHASES, Cluster, Edge, GraphView, Member, Verte
 
 def fitted(view: GraphView, fits: Callable[[GraphView], bool]) -> GraphView:
     """The least folded form of the view that fits; the most folded one when none does."""
-    best = view
-    for depth in range(view.depth - 1, -1, -1):
-        if fits(best):
-            break
-        best = folded(view, depth)
+    if fits(view):
+        return view
+    best = folded(view, 0)
+    low, high = 0, view.depth - 1
+    while low <= high:  # less folded is larger, so the depths can be halved
+        depth = (low + high) // 2
+        smaller = folded(view, depth)
+        if fits(smaller):
+            best, low = smaller, depth + 1
+        else:
+            high = depth - 1
     return best
 
 

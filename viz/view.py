@@ -9,7 +9,7 @@ Meaning is kept (`phase="backward"`, `role="parameter"`), looks are not: those a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -93,7 +93,7 @@ class Cluster:
     role: Literal["graph", "scope", "fused"]
     title: str
     path: str
-    members: tuple[Member, ...]
+    members: tuple[Member, ...] = field(repr=False)
     source: str = ""
 
 

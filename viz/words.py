@@ -19,6 +19,7 @@ _LINES = 4  # source lines that are listed for one node
 
 
 def role_of(node: Node) -> Role:
+    """What a node is drawn as."""
     if isinstance(node.op, Input):
         return "input"
     if isinstance(node.op, ParameterLeaf):
