@@ -152,6 +152,22 @@ def test_a_file_that_can_not_be_replaced_is_left_and_nothing_lies_beside_it(tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["m.txt"]
 
 
+def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "m.txt"
+    path.write_text("yesterday's")
+
+    def half(self, data):
+        with open(self, "wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(gw.RenderError, match=r"m\.txt can't be written: No space left on device"):
+        draw(model(), path)
+    assert path.read_text() == "yesterday's"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_file_has_the_permissions_of_any_other_and_a_link_stays_a_link(tmp_path):
     (tmp_path / "other").write_text("")
     (tmp_path / "link.txt").symlink_to(tmp_path / "real.txt")

@@ -137,6 +137,16 @@ def test_what_an_update_shares_with_the_output_is_forward():
     assert ("exp", "forward") in found and ("add", "update") in found
 
 
+def test_what_only_a_gradient_reads_is_forward_though_only_an_update_needs_it():
+    x, w = gw.input("x", (4,)), gw.parameter("w", ones(4))
+    saved = ops.exp(x)
+    with derived(Origin(phase="backward")):
+        gradient = ops.negative(saved)
+    view = view_of(Graph([x], [x], {w: w - gradient}))
+    found = {v.title: v.phase for v in view.vertices.values() if v.role == "operation"}
+    assert found == {"exp": "forward", "negative": "backward", "subtract": "update"}
+
+
 # Boxes.
 
 
@@ -327,7 +337,10 @@ SCOPES = st.text(min_size=1, max_size=16).filter(
 HOSTILE = ["end", "subgraph", "o", "x", "node", "edge", "digraph", "strict", "style", "class"]
 
 
-@given(st.lists(LABELS | st.sampled_from(HOSTILE), min_size=2, max_size=2, unique=True), SCOPES)
+@given(
+    st.lists(LABELS | st.sampled_from(HOSTILE), min_size=2, max_size=2, unique=True),
+    SCOPES | st.sampled_from(["$$x$$", "#35;", "<b>&lt;", "]", "\\N", "`x`", "1. x", "- x"]),
+)
 @settings(deadline=None)
 def test_names_and_scopes_are_read_back_as_they_were(names, scope):
     if not all(_valid(name) for name in names):
@@ -414,7 +427,8 @@ def test_mermaid_stays_within_its_limits_and_says_so():
     written = mermaid(view_of(blocks(60, 10)))
     diagram = read_mermaid(written)
     assert len(diagram.edges) <= EDGES and len(written) <= CHARACTERS
-    assert "folded" in diagram.notes[0] and "Mermaid's limits" in diagram.notes[0]
+    assert diagram.notes[0] == "Folded to keep within Mermaid's limits"
+    assert "folded to 1 level of boxes" in diagram.notes
     assert not any("Mermaid" in note for note in read_mermaid(mermaid(view_of(blocks(2, 3)))).notes)
 
 

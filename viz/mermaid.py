@@ -46,17 +46,18 @@ def mermaid(view: GraphView, direction: Literal["down", "right"] = "down") -> st
 
     small = fitted(view, lambda v: len(v.edges) <= EDGES and len(written(v)) <= CHARACTERS)
     text = written(small)
-    notes = [f"%% {small.note}, to keep within Mermaid's limits\n"] if small is not view else []
     if len(small.edges) > EDGES or len(text) > CHARACTERS:
-        notes.append(
-            f"%% Too large for Mermaid's defaults: show it on a page with mermaid.initialize("
-            f"maxEdges: {len(small.edges)}, maxTextSize: {len(text) + 1000})\n"
+        return (
+            "%% Too large for Mermaid's defaults: show it on a page that calls mermaid.initialize("
+            f"{{maxEdges: {len(small.edges)}, maxTextSize: {len(text) + 1000}}})\n{text}"
         )
-    return "".join(notes) + text
+    return text if small is view else f"%% Folded to keep within Mermaid's limits\n{text}"
 
 
 def _lines(view: GraphView, direction: Literal["down", "right"]) -> Iterator[str]:
     yield f"%% {view.summary}"
+    if view.note:
+        yield f"%% {view.note}"
     yield f"flowchart {'TB' if direction == 'down' else 'LR'}"
     yield from _members(view)
     badged = frozenset(edge.head for edge in view.edges if view.vertices[edge.tail].badge)

@@ -187,4 +187,6 @@ def read_mermaid(source: str) -> Diagram:
 
 def _decoded(label: str) -> str:
     assert not set(label.replace("<br/>", "")) & set("`<>&")
-    return _ENTITY.sub(lambda match: chr(int(match[1])), label.replace("<br/>", "\n"))
+    text = _ENTITY.sub(lambda match: chr(int(match[1])), label.replace("<br/>", "\n"))
+    assert "$$" not in text  # it would be set as mathematics
+    return text
