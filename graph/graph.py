@@ -113,9 +113,8 @@ class Graph(Displayed):
             return self
         new: dict[Tensor, Tensor] = {}
         for tensor in self.inputs:
-            op = type(tensor.node.op)(tensor.name, tensor.type.bind(sizes))  # type: ignore[call-arg]
             with derived(tensor.node.origin):
-                new[tensor] = op()
+                new[tensor] = tensor.node.op.bind(sizes)()
         for node in self.nodes:
             copy_node(node, new, node.op.bind(sizes))
         return self.replaced(new, inputs=[new[tensor] for tensor in self.inputs])

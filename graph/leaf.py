@@ -41,9 +41,6 @@ class Input(Operator):
     def infer(self) -> TensorType:
         return self.type
 
-    def bind(self, sizes: Any) -> Operator:
-        return self
-
 
 @register
 class ParameterLeaf(Operator):

@@ -12,7 +12,7 @@ import dataclasses
 import inspect
 import math
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
 
@@ -340,6 +340,4 @@ def _freeze(value: Any) -> Any:
         return "bool", value
     if isinstance(value, tuple):
         return tuple(_freeze(item) for item in value)
-    if isinstance(value, Mapping):
-        return tuple((key, _freeze(item)) for key, item in value.items())
     return value

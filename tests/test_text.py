@@ -348,6 +348,7 @@ BODIES = [
     ("return x update x = x } ", "expected the name of a parameter not updated yet"),
     ("parameter w: f32[] return x update w = w update w = w }", "parameter not updated yet"),
     ("parameter w: f64[] return x update w = x }", "the update of parameter 'w' has another type"),
+    ('%0: f32[] = exp(x, value="\\q")', "a malformed string"),
     ("return x, }", "expected a value, found '}'"),
     ("return x; }", "unexpected character ';'"),
     ("return x } more", "expected the end of the text, found 'more'"),
