@@ -249,6 +249,19 @@ def test_constants_and_parameters_are_badges_of_each_reader():
     assert "multiply(x, 0.5)" in text(view) and text(view).count("\nw ") == 1
 
 
+def test_a_parameter_in_the_box_that_it_is_named_after_is_called_by_the_rest_of_its_name():
+    x, w = gw.input("x", (4,)), gw.parameter("block/inner/w", ones(4))
+    with gw.scope("block/inner"):
+        y = x * w
+    view = view_of(Graph([x], [y + w], {w: w * 2.0}))
+    named = {(v.scope, v.title, v.names) for v in view.vertices.values() if v.role == "parameter"}
+    assert {title for _, title, _ in named} == {"w", "block/inner/w"}
+    assert {names for _, _, names in named} == {("block/inner/w",)}
+    assert text(view).count("block/inner/w  ") == 1
+    assert "multiply(x, block/inner/w)" in text(view) and "update block/inner/w =" in text(view)
+    assert "block/inner/w: " in dot(view)
+
+
 def test_an_update_flows_back_into_the_parameter_that_it_reads():
     view = view_of(training())
     for diagram in (read_dot(dot(view)), read_mermaid(mermaid(view))):

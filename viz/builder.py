@@ -87,7 +87,7 @@ class _Builder:
         vertex = Vertex(
             key,
             self.roles[position],
-            title_of(node),
+            title_of(node).removeprefix("/".join((*box.path, ""))),
             detail_of(node),
             phase or self.phases[position],
             step.names,

@@ -131,7 +131,9 @@ def _tooltip(vertex: Vertex, badges: Sequence[Vertex] = ()) -> str:
     values = zip(vertex.names, vertex.types, strict=True)
     named = ", ".join(f"{name}: {type}" for name, type in values)
     place = f"{vertex.source}: {vertex.code}" if vertex.code else vertex.source
-    parameters = [f"{badge.title}: {badge.source}" for badge in badges if badge.role == "parameter"]
+    parameters = [
+        f"{badge.names[0]}: {badge.source}" for badge in badges if badge.role == "parameter"
+    ]
     return _joined(named, vertex.scope, place, *parameters)
 
 

@@ -70,7 +70,7 @@ def _stand_ins(
             key = f"{cluster.key}{phase}"
             moved.update((vertex.key, key) for vertex in own)
             operations = sum(vertex.role == "operation" for vertex in own)
-            parameters = len({vertex.title for vertex in own if vertex.role == "parameter"})
+            parameters = len({vertex.names for vertex in own if vertex.role == "parameter"})
             counts = (counted(operations, "operation"), counted(parameters, "parameter"))
             yield Vertex(
                 key,

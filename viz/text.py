@@ -45,9 +45,9 @@ def _leaves(view: GraphView) -> Iterator[Row]:
         first: dict[str, Vertex] = {}
         for vertex in vertices:
             if vertex.role == role:
-                first.setdefault(vertex.title, vertex)
-        for title, vertex in first.items():
-            yield title, vertex.types[0], vertex.source
+                first.setdefault(vertex.names[0], vertex)
+        for name, vertex in first.items():
+            yield name, vertex.types[0], vertex.source
 
 
 def _tree(view: GraphView) -> Iterator[Row]:
@@ -85,8 +85,12 @@ def _results(view: GraphView) -> Iterator[Row]:
             yield f"{head.title} = {_operand(edge, view)}", edge.type, ""
     for edge in view.edges:
         if edge.kind == "update":
-            title = view.vertices[edge.head].title
-            yield f"update {title} = {_operand(edge, view)}", edge.type, ""
+            head = view.vertices[edge.head]
+            yield (
+                f"update {', '.join(head.names) or head.title} = {_operand(edge, view)}",
+                edge.type,
+                "",
+            )
 
 
 def _operand(edge: Edge, view: GraphView) -> str:

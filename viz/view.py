@@ -30,7 +30,8 @@ class Vertex:
     """One thing drawn. Constants and busy parameters are drawn once for each consumer.
 
     key:    unique in the view, made of letters and digits alone, so that it is safe everywhere
-    title:  what it is: the operator, the name of an input or a parameter, a constant's value
+    title:  what it is: the operator, the name of an input or a parameter (without the path of the
+            cluster around it), a constant's value
     detail: more of that in few characters: attributes, a type
     names:  how the printed language calls its outputs, `("%3",)`
     types:  the types of its outputs, `("f32[batch,784]",)`
