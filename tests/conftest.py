@@ -5,10 +5,14 @@ when NumPy is loaded, so it is set before anything is imported.
 
 Property tests draw the same examples in every run, so that a run says the same about the same
 code and needs nothing that an earlier one left behind; `--hypothesis-profile=explore` draws others.
+
+Temporary files, such as the repros of passes that tests break, go where pytest tidies up.
 """
 
 import os
+import tempfile
 
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -16,3 +20,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile("same")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(tmp_path_factory):
+    """Python's folder for temporary files, for this run alone."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(tmp_path_factory.mktemp("temporary"))
+    yield
+    tempfile.tempdir = before
