@@ -95,8 +95,6 @@ def _checked(
     inputs: Sequence[Tensor], values: Sequence[object]
 ) -> tuple[list[Array], dict[str, int]]:
     arrays: list[Array] = []
-    sizes: dict[str, int] = {}
-    origin: dict[str, str] = {}
     for tensor, value in zip(inputs, values, strict=True):
         if isinstance(value, Tensor):
             raise InputError(
@@ -112,11 +110,7 @@ def _checked(
                 hint="add axes with array[None], or remove them with array.reshape",
             )
         arrays.append(array)
-        for expected, size in zip(tensor.shape, array.shape, strict=True):
-            found = solve(expected, size, sizes)
-            if found is not None:
-                sizes[found[0]] = found[1]
-                origin[found[0]] = str(tensor.name)
+    sizes, origin = _solved(inputs, arrays)
     for tensor, array in zip(inputs, arrays, strict=True):
         for axis, (expected, size) in enumerate(zip(tensor.shape, array.shape, strict=True)):
             if isinstance(expected, int):
@@ -138,6 +132,27 @@ def _checked(
                     else f"give {tensor.name} an array with {wanted} there",
                 )
     return arrays, sizes
+
+
+def _solved(
+    inputs: Sequence[Tensor], arrays: Sequence[Array]
+) -> tuple[dict[str, int], dict[str, str]]:
+    """The numbers of the named dimensions, and the input that told each.
+
+    The order of the inputs does not matter: `m*n` tells n once another axis has told m.
+    """
+    sizes: dict[str, int] = {}
+    origin: dict[str, str] = {}
+    known = -1
+    while known < len(sizes):
+        known = len(sizes)
+        for tensor, array in zip(inputs, arrays, strict=True):
+            for expected, size in zip(tensor.shape, array.shape, strict=True):
+                found = solve(expected, size, sizes)
+                if found is not None:
+                    sizes[found[0]] = found[1]
+                    origin[found[0]] = str(tensor.name)
+    return sizes, origin
 
 
 def _undetermined(

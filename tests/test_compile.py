@@ -247,3 +247,12 @@ def test_summary_and_explanation_name_what_was_done(linear):
     assert "fuse → fused" in f.explain()
     with pytest.raises(gw.AttributeValueError, match="there is no dimension rows"):
         f.summary(rows=3)
+
+
+def test_axes_tell_the_sizes_of_names_in_any_order():
+    n, m = gw.dim("n"), gw.dim("m")
+    x, y = gw.input("x", (n * m, n)), gw.input("y", (m + 1,))
+    total = gw.compile([x, y], x.sum() + y.sum())
+    assert total(np.ones((6, 2), np.float32), np.ones(4, np.float32)) == 16
+    only = gw.compile([gw.input("z", (n * m,)), y], y.sum())
+    assert only(np.ones(6, np.float32), np.ones(4, np.float32)) == 4
