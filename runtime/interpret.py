@@ -20,7 +20,7 @@ def interpret(
     """The outputs of a graph, and the next values of the parameters it updates.
 
     Arrays are given in the order of the graph's inputs, or by name. Parameters are read, and not
-    written. Raises GraphError for what is no graph, InputError for arrays that do not fit, and what
+    written; results are the caller's own. Raises GraphError for what is no graph, InputError for arrays that do not fit, and what
     kernels raise, located.
     """
     if not isinstance(graph, Graph):
@@ -32,6 +32,7 @@ def interpret(
     values, sizes = bind(graph.inputs, arrays, named)
     bindings = dict(zip(graph.inputs, values, strict=True))
     bindings.update({parameter: parameter.value for parameter in graph.parameters})
-    results = evaluate_graph(graph, bindings, sizes)
+    # Kernels may have given views of the inputs, and of one another.
+    results = tuple(array.copy() for array in evaluate_graph(graph, bindings, sizes))
     count = len(graph.outputs)
     return results[:count], dict(zip(graph.updates, results[count:], strict=True))

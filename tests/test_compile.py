@@ -129,6 +129,17 @@ def test_results_are_the_callers_own(linear):
     np.testing.assert_array_equal(w.value, np.arange(6).reshape(3, 2))
 
 
+def test_interpreted_results_are_the_callers_own(linear):
+    x, w, _ = linear
+    array = np.ones((2, 3), np.float32)
+    (same, turned, parameter), _ = gw.interpret(gw.Graph([x], [x, x.T, w]), array)
+    for result in (same, turned, parameter):
+        result += 1
+    np.testing.assert_array_equal(array, np.ones((2, 3)))
+    np.testing.assert_array_equal(turned, np.full((3, 2), 2))
+    np.testing.assert_array_equal(w.value, np.arange(6).reshape(3, 2))
+
+
 def test_updates_read_the_old_values_and_change_all_parameters_together():
     a = gw.parameter("a", np.float32(1))
     b = gw.parameter("b", np.float32(2))
