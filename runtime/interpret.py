@@ -20,8 +20,8 @@ def interpret(
     """The outputs of a graph, and the next values of the parameters it updates.
 
     Arrays are given in the order of the graph's inputs, or by name. Parameters are read, and not
-    written; results are the caller's own. Raises GraphError for what is no graph, InputError for arrays that do not fit, and what
-    kernels raise, located.
+    written; results are the caller's own. Raises GraphError for what is no graph, InputError for
+    arrays that do not fit, and what kernels raise, located.
     """
     if not isinstance(graph, Graph):
         raise GraphError(
