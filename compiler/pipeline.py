@@ -119,7 +119,7 @@ def compile_graph(
     InputError when the graph can't be run on the samples.
     """
     switches = settings()
-    _dump(switches.dump, 0, "built", stage_text(graph))
+    _dump(switches.dump, 0, "built", graph)
     records: list[Record] = []
     stage: Stage = graph
     for number, step in enumerate(passes, 1):
@@ -128,7 +128,7 @@ def compile_graph(
         records.append(record)
         if switches.trace:
             print(_trace(record), file=sys.stderr)
-        _dump(switches.dump, number, record.step.result, stage_text(stage))
+        _dump(switches.dump, number, record.step.result, stage)
     return Compilation(graph, tuple(records))
 
 
@@ -213,12 +213,13 @@ def _trace(record: Record) -> str:
     )
 
 
-def _dump(folder: Path | None, number: int, stage: str, content: str) -> None:
+def _dump(folder: Path | None, number: int, name: str, stage: Stage) -> None:
     if folder is None:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{number:02}_{stage}.txt").write_text(content + "\n", encoding="utf-8")
+        path = folder / f"{number:02}_{name}.txt"
+        path.write_text(stage_text(stage) + "\n", encoding="utf-8")
     except OSError as error:
         raise CompileError(
             f"GRAPHWRIGHT_DUMP: {error.strerror}: {error.filename}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -42,26 +43,34 @@ def _plan_lines(plan: Plan) -> list[str]:
     names = [value.name or f"_{number}" for number, value in enumerate(plan.values)]
     for number, frozen in plan.constants:
         names[number] = value_text(frozen, elide=True)
-    order: dict[int, int] = {}
+    places = _place_names(plan)
     lines: list[str] = []
     for position, step in enumerate(plan.steps):
         arguments = [names[number] for number in step.inputs]
         arguments += [f"{k}={value_text(v, True)}" for k, v in step.op.attributes.items()]
         outputs = ", ".join(f"{names[n]}: {plan.values[n].type}" for n in step.outputs)
-        places = ", ".join(_place(plan, number, order) for number in step.outputs)
-        where = f"view of {names[step.inputs[0]]}" if step.view else places
+        if step.view:
+            where = f"view of {names[step.inputs[0]]}"
+        else:
+            where = ", ".join(places[plan.values[number].buffer] for number in step.outputs)
         lines.append(
             f"{position:>4}  {where:<12}  {outputs} = {step.op.name}({', '.join(arguments)})"
         )
     return lines
 
 
-def _place(plan: Plan, number: int, order: dict[int, int]) -> str:
-    """`arena 3` or `result 0`: buffers are numbered by first use."""
-    index = plan.values[number].buffer
-    kind = plan.buffers[index].kind
-    same = [other for other in order if plan.buffers[other].kind == kind]
-    return f"{kind} {order.setdefault(index, len(same))}"
+def _place_names(plan: Plan) -> dict[int, str]:
+    """`arena 3` or `result 0` for each buffer that a step writes: numbered by first use."""
+    names: dict[int, str] = {}
+    count: Counter[str] = Counter()
+    for step in plan.steps:
+        for number in step.outputs:
+            index = plan.values[number].buffer
+            kind = plan.buffers[index].kind
+            if index not in names and not step.view:
+                names[index] = f"{kind} {count[kind]}"
+                count[kind] += 1
+    return names
 
 
 def summary(compilation: Compilation, sizes: Sizes) -> str:
