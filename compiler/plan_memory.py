@@ -48,14 +48,14 @@ class _Value:
     name: str
     kind: BufferKind
     last: int = -1
-    """The last step that reads it, or reads a view of it."""
+    """The last step that reads it."""
     dense: bool = True
     buffer: int = -1
 
 
 @dataclass
 class _Buffer:
-    """A buffer while planning; `last` covers all the values that share it."""
+    """A buffer while planning; `last` covers all the values that share it so far."""
 
     kind: BufferKind
     nbytes: Size
@@ -112,11 +112,6 @@ class _Planner:
         for number in results:
             if self.values[number].kind == "arena":
                 self.values[number].kind = "result"
-        for step in reversed(self.steps):
-            seen = self.values[step.outputs[0]]
-            if step.op.view and seen.kind != "result":
-                base = self.values[step.inputs[0]]
-                base.last = max(base.last, seen.last)
         for value in self.values:
             if value.kind not in ("arena", "result"):
                 self.allocate(value, -1)

@@ -11,6 +11,7 @@ import pytest
 
 import graphwright as gw
 from graphwright.compiler import pipeline
+from graphwright.runtime.arguments import Arguments
 
 
 @pytest.fixture
@@ -106,6 +107,18 @@ def test_arrays_of_every_layout_are_accepted():
     }
     for name, array in layouts.items():
         np.testing.assert_array_equal(f(array), plain * 2 + 1, err_msg=name)
+
+
+def test_kernels_get_contiguous_arrays_whatever_came_before():
+    arguments = Arguments([gw.input("x", ("rows", "columns"))])
+    plain = np.arange(12, dtype=np.float32).reshape(3, 4)
+    shifted = np.frombuffer(b"." + plain.tobytes(), np.uint8)[1:].view(np.float32).reshape(3, 4)
+    for array in (plain, plain, np.asfortranarray(plain), plain[::-1][::-1], shifted):
+        (bound,), sizes = arguments.bind([array], {})
+        assert bound.flags.c_contiguous and bound.flags.aligned
+        assert sizes == {"rows": 3, "columns": 4}
+        np.testing.assert_array_equal(bound, plain)
+    assert arguments.bind([plain], {})[0][0] is plain
 
 
 def test_zero_size_arrays_work():
