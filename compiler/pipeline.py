@@ -70,10 +70,6 @@ class Record:
         """The graph after the pass; schedules and plans hold the one that they order."""
         return graph_of(self.after)
 
-    @property
-    def changed(self) -> bool:
-        return self.after is not self.before
-
 
 @dataclass(frozen=True)
 class Compilation:

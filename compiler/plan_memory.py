@@ -2,14 +2,27 @@
 
 before: a schedule, whose fused nodes hold several operations::
 
-    %0: f32[batch,10] = matmul(x, w)
-    %1: f32[batch,10] = fused(%0, b, kind="elementwise", graph=graph(...) {add, tanh})
+    graph(x: f32[batch,784]) {
+      parameter w: f32[784,10]
+      parameter b: f32[10]
+      %0: f32[batch,10] = matmul(x, w)
+      %1: f32[batch] = fused(%0, b, kind="rows", graph=graph(x0: f32[batch,10], x1: f32[10]) {
+        %0: f32[batch,10] = add(x0, x1)
+        %1: f32[batch,10] = tanh(%0)
+        %2: f32[batch] = sum(%1, axes=(1,), keepdims=False)
+        return %2
+      })
+      return %1
+    }
 
-after: a plan, whose steps write to numbered buffers::
+after: a plan, each of whose steps writes to a numbered buffer::
 
-    0  arena[0]  matmul(x, w)
-    1  arena[0]  add(arena[0], b)       in place: %0 has no later reader
-    2  result    tanh(arena[0])
+    plan {
+         0  arena 0       %0: f32[batch,10] = matmul(x, w)
+         1  arena 0       _4: f32[batch,10] = add(%0, b)
+         2  arena 0       _5: f32[batch,10] = tanh(_4)
+         3  result 0      %1: f32[batch] = sum(_5, axes=(1,), keepdims=False)
+    }
 
 Views (reshape, transpose, slice …) share the buffer of what they view. An elementwise step writes
 over an input of the same type that nobody reads later. What is handed out gets fresh memory.

@@ -40,7 +40,7 @@ from graphwright.graph.graph import Graph, ancestors
 from graphwright.graph.node import Node
 
 TYPICAL_SIZE = 64
-"""What a named dimension counts as when orders are compared."""
+"""What a named dimension counts as where a number is needed and none is given."""
 
 
 @dataclass(frozen=True)

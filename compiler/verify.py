@@ -15,7 +15,6 @@ from graphwright.graph.dtype import is_boolean, is_floating
 from graphwright.graph.errors import GraphwrightError, InputError, ShapeError
 from graphwright.graph.evaluate import evaluate_graph
 from graphwright.graph.graph import Graph
-from graphwright.graph.leaf import Parameter
 from graphwright.graph.node import Node
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
@@ -130,7 +129,7 @@ def sample(graph: Graph, arrays: Arrays | None = None) -> Sample:
         given = arrays[position] if arrays is not None else None
         values[tensor] = drawn(tensor.type.bind(sizes), generator) if given is None else given
     for parameter in graph.parameters:
-        known = isinstance(parameter, Parameter) and parameter.has_value
+        known = parameter.has_value
         values[parameter] = parameter.value if known else drawn(parameter.type, generator)
     return values, sizes
 

@@ -12,7 +12,8 @@ from graphwright.graph.dim import Sizes
 from graphwright.graph.errors import GraphwrightError
 from graphwright.graph.graph import Graph
 from graphwright.graph.node import Node
-from graphwright.graph.operator import checked_results
+from graphwright.graph.operator import Operator, checked_results
+from graphwright.graph.source import Source
 from graphwright.graph.tensor import Tensor
 
 Array: TypeAlias = NDArray[Any]
@@ -60,12 +61,12 @@ def run_kernel(node: Node, arrays: list[Array], sizes: Sizes) -> tuple[Array, ..
         result = node.op.bind(sizes).kernel(*arrays)
         return checked_results(result, [tensor.type for tensor in node.outputs], sizes)
     except Exception as error:
-        raise located(error, node) from None
+        raise located(error, node.op, node.source) from None
 
 
-def located(error: Exception, node: Node) -> Exception:
-    """An error that a kernel raised, with the place of its node: our own say it, others note it."""
+def located(error: Exception, op: Operator, source: Source) -> Exception:
+    """A kernel's error with its operator and place: our own errors say it, others note it."""
     if isinstance(error, GraphwrightError):
-        return error.located(node.op.name, (), node.source)
-    error.add_note(f"in the kernel of {node.op.name}, made at {node.source.describe()}")
+        return error.located(op.name, (), source)
+    error.add_note(f"in the kernel of {op.name}, made at {source.describe()}")
     return error

@@ -33,7 +33,7 @@ class TypeMaker:
 
 f16, f32, f64 = TypeMaker("float16"), TypeMaker("float32"), TypeMaker("float64")
 i8, i32, i64 = TypeMaker("int8"), TypeMaker("int32"), TypeMaker("int64")
-u8, u32, u64 = TypeMaker("uint8"), TypeMaker("uint32"), TypeMaker("uint64")
+u8, u64 = TypeMaker("uint8"), TypeMaker("uint64")
 bool_ = TypeMaker("bool")
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from graphwright.compiler.pipeline import Compilation, compile_graph
 from graphwright.compiler.plan import Plan
 from graphwright.compiler.report import explain, stage_text, summary
+from graphwright.compiler.schedule import TYPICAL_SIZE
 from graphwright.graph.dim import Dim, names_of
 from graphwright.graph.display import Displayed
 from graphwright.graph.errors import AttributeValueError, GraphError
@@ -25,9 +26,6 @@ from graphwright.runtime.structure import flatten, unflatten
 
 Structure: TypeAlias = Any
 """A tensor, None, or a tuple, list or dict of structures."""
-
-REPRESENTATIVE = 64
-"""What a named dimension stands for where a number is needed and none was given."""
 
 # Parameters may be shared between compiled functions, so their state has one lock, not one each:
 # a step that updates runs alone; a step that only reads takes its values in one go.
@@ -204,7 +202,7 @@ class CompiledFunction(Displayed):
                 raise AttributeValueError(
                     f"{name} can't be {size!r}", source=here(), hint="a whole number, zero or more"
                 )
-        return {name: int(sizes.get(name, REPRESENTATIVE)) for name in self.plan.names}
+        return {name: int(sizes.get(name, TYPICAL_SIZE)) for name in self.plan.names}
 
     def __repr__(self) -> str:
         takes = ", ".join(f"{tensor.name}: {tensor.type}" for tensor in self._graph.inputs)

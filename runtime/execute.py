@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from graphwright.compiler.plan import ALIGNMENT, Layout, Plan, Step
 from graphwright.graph.errors import GraphwrightError
 from graphwright.graph.evaluate import located
-from graphwright.graph.node import Node
 
 Array: TypeAlias = NDArray[Any]
 Slots: TypeAlias = list[Any]  # the array of each value by number; None while it has none
@@ -36,7 +35,7 @@ class Program:
             self.slots[number] = frozen.array
         self.arena = aligned_bytes(self.layout.peak)
         self.fresh: list[tuple[int, int, tuple[int, ...], Any]] = []
-        self.calls: list[tuple[Call, Node]] = []
+        self.calls: list[tuple[Call, Step]] = []
         for step in plan.steps:
             op = step.op.bind(sizes)
             if step.view:
@@ -44,7 +43,7 @@ class Program:
                 continue
             for number in step.outputs:
                 self._bind_output(number, sizes)
-            self.calls.append((_call(op.kernel_into, step), step.node))
+            self.calls.append((_call(op.kernel_into, step), step))
 
     def _bind_output(self, number: int, sizes: dict[str, int]) -> None:
         value = self.plan.values[number]
@@ -73,7 +72,7 @@ class Program:
             def call(slots: Slots) -> None:
                 slots[output] = view(slots[base])
 
-            self.calls.append((call, step.node))
+            self.calls.append((call, step))
 
     def run(self, inputs: Sequence[Array], parameters: Sequence[Array]) -> list[Array]:
         """The results, in fresh arrays. Raises what kernels raise, with the user's line."""
@@ -88,11 +87,11 @@ class Program:
                 owned[buffer] = np.empty(shape, dtype)
             slots[number] = owned[buffer].reshape(shape)
         with np.errstate(all="ignore"):
-            for call, node in self.calls:
+            for call, step in self.calls:
                 try:
                     call(slots)
                 except Exception as error:
-                    raise located(error, node) from None
+                    raise located(error, step.op, step.node.source) from None
         handed_out: set[int] = set()
         results: list[Array] = []
         for number in self.plan.results:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
+from textwrap import dedent
 
 import numpy as np
 import pytest
 
 import graphwright as gw
+from graphwright.compiler import plan_memory as plan_memory_module
 from graphwright.compiler.log import Log
 from graphwright.compiler.plan import ALIGNMENT, Buffer, Plan, collisions
 from graphwright.compiler.plan_memory import plan_memory
+from graphwright.compiler.report import stage_text
 from graphwright.compiler.schedule import Schedule
 from graphwright.graph.graph import Graph
+from graphwright.graph.parse import parse
 from graphwright.runtime.execute import Program
 
 
@@ -166,3 +171,11 @@ def test_a_copied_view_that_is_handed_out_keeps_nothing_alive():
     (first, *_) = [number for number, step in enumerate(plan.steps) if step.op.name == "reshape"]
     home = plan.buffers[plan.values[plan.steps[first].inputs[0]].buffer]
     assert home.last == first
+
+
+def test_the_docstring_shows_what_is_planned():
+    shown = plan_memory_module.__doc__
+    graph, plan = (dedent(block) for block in re.findall(r"::\n\n((?:    .*\n)+)", shown))
+    schedule = parse(graph)
+    made = plan_memory(Schedule(schedule, schedule.operations), Log())
+    assert stage_text(made) + "\n" == plan

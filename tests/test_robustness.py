@@ -333,3 +333,15 @@ def test_an_elementwise_gradient_of_another_shape_is_refused_and_not_stretched(r
     x = gw.input("x", ("n", 3))
     with pytest.raises(gw.GraphwrightError, match="summed_gradient: the gradient of an input"):
         gw.grad(registry(Wrong)()(x).sum(), x)
+
+
+def test_an_operator_that_fails_within_a_fused_group_is_named_itself(registry):
+    def careful(self, x):
+        raise gw.InputError("it does not like this array")
+
+    x = gw.input("x", ("n", 3))
+    y = gw.ops.exp(same(careful, elementwise=True)(gw.ops.exp(x))) + 1
+    f = gw.compile(x, y)
+    assert "fused" in f.text("fused")
+    with pytest.raises(gw.InputError, match="probe: it does not like this array"):
+        f(ROWS)
