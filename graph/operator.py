@@ -118,6 +118,14 @@ class Operator(_Frozen):
         """For composites: the same value by other operators."""
         raise self._incomplete("decompose")
 
+    def batch(self, mapped: Sequence[bool], *inputs: Any) -> Tensor | tuple[Tensor, ...]:
+        """Many applications at once, for `gw.vmap`: each output with an axis in front.
+
+        mapped: for each input, whether it has that axis in front; at least one has
+        Elementwise operators need none, nor do composites; others without one run one by one.
+        """
+        raise self._incomplete("batch")
+
     def kernel_into(self, out: Any, *arrays: Any, **_: Any) -> None:
         """The kernel, writing to `out` (an array, or a tuple of arrays for several outputs).
 

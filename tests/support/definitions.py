@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,6 @@ import numpy as np
 from graphwright.graph.dtype import float64, is_floating
 from graphwright.graph.graph import Graph
 from graphwright.graph.operator import Operator
-from support import elementwise_definitions, structural_definitions
 
 
 def fused(*arrays: np.ndarray, kind: str, graph: Graph) -> tuple[np.ndarray, ...]:
@@ -22,11 +23,17 @@ def fused(*arrays: np.ndarray, kind: str, graph: Graph) -> tuple[np.ndarray, ...
     return tuple(values[tensor] for tensor in graph.outputs)
 
 
-definitions: dict[str, Callable[..., Any]] = {
-    **elementwise_definitions.definitions,
-    **structural_definitions.definitions,
-    "fused": fused,
-}
+def _collected() -> dict[str, Callable[..., Any]]:
+    """Those of every family: the files beside this one that are named `*_definitions.py`."""
+    found: dict[str, Callable[..., Any]] = {"fused": fused}
+    for path in sorted(Path(__file__).parent.glob("*_definitions.py")):
+        family = import_module(f"support.{path.stem}").definitions
+        assert not found.keys() & family.keys(), f"{path.stem} defines again what others do"
+        found.update(family)
+    return found
+
+
+definitions = _collected()
 
 
 def defined(op: Operator, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
