@@ -17,6 +17,7 @@ from support.gradients import Derivatives, directional, evaluated, weights
 
 import graphwright as gw
 from graphwright.compiler.differentiate import grad
+from graphwright.graph.batch import batched
 from graphwright.graph.dim import evaluate
 from graphwright.graph.dtype import bfloat16, float16, float64, is_floating
 from graphwright.graph.errors import GradientError, GraphwrightError
@@ -236,6 +237,44 @@ def test_undifferentiable_operators_say_so(example):
     wanted = next(x for x in xs if is_floating(x.dtype))
     with pytest.raises(GradientError, match=f"without a derivative: .*{example.operator.name}"):
         grad(target, wanted)
+
+
+# Batching.
+
+
+@each(example for example in EXAMPLES if example.case.operands)
+def test_many_applications_at_once_give_what_one_at_a_time_gives(example):
+    for mapped in which_mapped(len(example.case.operands)):
+        xs = example.inputs()
+        rows = [
+            gw.input(f"rows{i}", ("rows", *x.shape), x.dtype) if has_axis else x
+            for i, (x, has_axis) in enumerate(zip(xs, mapped, strict=True))
+        ]
+        new = {x: many for x, many in zip(xs, rows, strict=True) if many is not x}
+        outputs = batched(example.op.apply(*xs), new)
+        graph = Graph(rows, outputs)
+        for sizes in example.sizes[:2]:
+            check_rows(example, graph, mapped, sizes)
+
+
+def which_mapped(count: int) -> list[tuple[bool, ...]]:
+    """All inputs, and each one alone."""
+    alone = [tuple(i == j for j in range(count)) for i in range(count)]
+    return alone if count == 1 else [(True,) * count, *alone]
+
+
+def check_rows(example: Example, graph: Graph, mapped: tuple[bool, ...], sizes: dict) -> None:
+    op, count = example.op.bind(sizes), 3
+    rows = [example.arrays(sizes, row) for row in range(count)]
+    arrays = [
+        np.stack([row[i] for row in rows]) if has_axis else rows[0][i]
+        for i, has_axis in enumerate(mapped)
+    ]
+    together = evaluated(graph, arrays, {**sizes, "rows": count})
+    for i, row in enumerate(rows):
+        one = [own if m else first for own, first, m in zip(row, rows[0], mapped, strict=True)]
+        for many, wanted in zip(together, run(op, one), strict=True):
+            assert_close(many[i], wanted, ULPS_ACCUMULATED, largest(wanted))
 
 
 # Composites, errors, printing.

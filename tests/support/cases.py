@@ -76,9 +76,9 @@ class Example:
             dict.fromkeys(ordered, 0),
         ]
 
-    def arrays(self, sizes: dict[str, int]) -> list[np.ndarray]:
-        """Elements for every input: the same ones each time for the same example and sizes."""
-        random = np.random.default_rng(zlib.crc32(f"{self}{sizes}".encode()))
+    def arrays(self, sizes: dict[str, int], draw: int = 0) -> list[np.ndarray]:
+        """Elements for every input: the same each time for the same example, sizes and draw."""
+        random = np.random.default_rng(zlib.crc32(f"{self}{sizes}{draw or ''}".encode()))
         return [_draw(operand, sizes, random) for operand in self.case.operands]
 
     def inputs(self) -> tuple[Tensor, ...]:
