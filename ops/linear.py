@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphwright.graph.dim import Size
+from graphwright.graph.dim import Size, product
 from graphwright.graph.dtype import float32, is_boolean, short_name
 from graphwright.graph.errors import DTypeError, ShapeError
 from graphwright.graph.operator import Operator, register
@@ -15,7 +16,13 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32, i64
 from graphwright.ops.convert import as_tensor, builder, promoted
-from graphwright.ops.movement import expand_dims, matrix_transpose, squeeze, sum_to
+from graphwright.ops.movement import (
+    expand_dims,
+    matrix_transpose,
+    reshape,
+    squeeze,
+    sum_to,
+)
 from graphwright.ops.shapes import broadcast
 
 
@@ -64,6 +71,18 @@ class MatMul(Operator):
         to_rhs = matmul(matrix_transpose(lhs), g)
         return sum_to(to_lhs, lhs.shape), sum_to(to_rhs, rhs.shape)
 
+    def batch(self, mapped: Sequence[bool], lhs: Tensor, rhs: Tensor) -> Tensor:
+        if mapped[0] and not mapped[1] and rhs.ndim == 2:
+            # One product of large matrices is faster than many of small ones.
+            rows = reshape(lhs, (product(lhs.shape[:-1]), lhs.shape[-1]))
+            return reshape(MatMul()(rows, rhs), (*lhs.shape[:-1], rhs.shape[-1]))
+        rank = max(x.ndim - has_axis for x, has_axis in zip((lhs, rhs), mapped, strict=True))
+        aligned = [
+            expand_dims(x, range(1, rank + 2 - x.ndim)) if has_axis else x
+            for x, has_axis in zip((lhs, rhs), mapped, strict=True)
+        ]
+        return MatMul()(*aligned)
+
     def flops(self, lhs: TensorType, rhs: TensorType) -> Size:
         """A multiplication and an addition for each of the terms of each element."""
         return 2 * self.infer(lhs, rhs).size * lhs.shape[-1]
@@ -105,10 +124,10 @@ def matmul(x: TensorLike, y: TensorLike) -> Tensor:
         return MatMul()(lhs, rhs)
     if lhs.shape[-1] != rhs.shape[-2 if rhs.ndim > 1 else 0]:
         raise _vector_mismatch(lhs, rhs)
-    product = MatMul()(
+    result = MatMul()(
         expand_dims(lhs, 0) if lhs.ndim == 1 else lhs, expand_dims(rhs, 1) if rhs.ndim == 1 else rhs
     )
-    return squeeze(product, [axis for axis, of in ((-2, lhs), (-1, rhs)) if of.ndim == 1])
+    return squeeze(result, [axis for axis, of in ((-2, lhs), (-1, rhs)) if of.ndim == 1])
 
 
 def _vector_mismatch(lhs: Tensor, rhs: Tensor) -> ShapeError:
