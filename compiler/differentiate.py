@@ -25,17 +25,15 @@ from typing import Literal, cast, overload
 
 import numpy as np
 
+from graphwright.graph.backpropagate import backpropagate, between
 from graphwright.graph.dtype import is_floating, short_name
-from graphwright.graph.errors import AttributeValueError, GradientError, GraphwrightError
+from graphwright.graph.errors import AttributeValueError, GradientError
 from graphwright.graph.graph import ancestors
 from graphwright.graph.node import Node, Origin, derived
-from graphwright.graph.operator import Operator
 from graphwright.graph.source import here
 from graphwright.graph.tensor import Tensor
 from graphwright.ops.convert import as_tensor
-from graphwright.ops.movement import broadcast_to, sum_to
-
-Gradients = dict[Tensor, Tensor]
+from graphwright.ops.movement import broadcast_to
 
 
 @overload
@@ -87,96 +85,6 @@ def grad(
     return found[0] if single else found
 
 
-def backpropagate(
-    nodes: Sequence[Node], seeds: Gradients, variables: Iterable[Tensor]
-) -> Gradients:
-    """The gradients of all tensors between `variables` and the seeded ones.
-
-    nodes:     in topological order; only these are differentiated
-    seeds:     tensors with the gradients that they start with
-    """
-    gradients = dict(seeds)
-    dependent, reached = _between(nodes, variables)
-    for node in reversed(dependent):
-        received = [gradients.get(tensor) for tensor in node.outputs]
-        if not node.op.differentiable or all(gradient is None for gradient in received):
-            continue
-        with derived(Origin(node.scope, node.source, "backward")):
-            for tensor, gradient in zip(node.inputs, _sent(node, received), strict=True):
-                if gradient is not None and tensor in reached:
-                    known = gradients.get(tensor)
-                    gradients[tensor] = gradient if known is None else known + gradient
-    return gradients
-
-
-def _between(nodes: Sequence[Node], variables: Iterable[Tensor]) -> tuple[list[Node], set[Tensor]]:
-    """The nodes that depend on one of `variables`, and these with all the tensors that do."""
-    reached = set(variables)
-    dependent: list[Node] = []
-    for node in nodes:
-        if any(tensor in reached for tensor in node.inputs):
-            reached.update(node.outputs)
-            dependent.append(node)
-    return dependent, reached
-
-
-def _sent(node: Node, received: list[Tensor | None]) -> Sequence[Tensor | None]:
-    """The gradient that `node` sends to each of its inputs."""
-    op = node.op
-    if op.composite and type(op).gradient is Operator.gradient:
-        return _through_decomposition(node, received)
-    answer = op.gradient(*node.inputs, *node.outputs, *received)
-    sent = answer if isinstance(answer, tuple) else (answer,)
-    if len(sent) != len(node.inputs):
-        raise GraphwrightError(
-            f"{op.name}: gradient gives {len(sent)} tensors for {len(node.inputs)} inputs",
-            source=node.source,
-        )
-    return [
-        None if gradient is None else _fitted(node, tensor, gradient)
-        for tensor, gradient in zip(node.inputs, sent, strict=True)
-    ]
-
-
-def _fitted(node: Node, tensor: Tensor, gradient: object) -> Tensor | None:
-    if not isinstance(gradient, Tensor):
-        raise GraphwrightError(
-            f"{node.op.name}: gradient gives a {type(gradient).__name__}, not a tensor",
-            source=node.source,
-            hint="wrap it with gw.constant; None says that there is no gradient",
-        )
-    if not is_floating(tensor.dtype):
-        return None
-    if node.op.elementwise and gradient.shape == node.outputs[0].shape:
-        gradient = sum_to(gradient, tensor.shape)
-    if gradient.type != tensor.type:
-        raise GraphwrightError(
-            f"{node.op.name}: the gradient of an input of type {tensor.type} "
-            f"has type {gradient.type}",
-            source=node.source,
-        )
-    return gradient
-
-
-def _through_decomposition(node: Node, received: list[Tensor | None]) -> list[Tensor | None]:
-    """A composite's gradient: that of the operators it is made of."""
-    with derived(node.origin):
-        answer = node.op.decompose(*node.inputs)
-    outputs = answer if isinstance(answer, tuple) else (answer,)
-    seeds: Gradients = {}
-    for output, gradient in zip(outputs, received, strict=True):
-        if gradient is not None:
-            seeds[output] = seeds[output] + gradient if output in seeds else gradient
-    inner = list(ancestors(outputs, stop=set(node.inputs)))
-    gradients = backpropagate(inner, seeds, node.inputs)
-    # An input given twice gets its whole gradient once.
-    first = {tensor: i for i, tensor in reversed(list(enumerate(node.inputs)))}
-    return [
-        gradients.get(tensor) if first[tensor] == i and is_floating(tensor.dtype) else None
-        for i, tensor in enumerate(node.inputs)
-    ]
-
-
 def _variables(wrt: object) -> list[Tensor]:
     variables: list[object] = (
         list(wrt) if isinstance(wrt, Iterable) and not isinstance(wrt, Tensor) else [wrt]
@@ -215,7 +123,7 @@ def _check(target: Tensor, variables: list[Tensor]) -> None:
 
 
 def _disconnected(target: Tensor, variable: Tensor, nodes: Sequence[Node]) -> GradientError:
-    dependent, _ = _between(nodes, [variable])
+    dependent, _ = between(nodes, [variable])
     blocking = sorted({node.op.name for node in dependent if not node.op.differentiable})
     if blocking:
         why = f"every path goes through operators without a derivative: {', '.join(blocking)}"

@@ -85,6 +85,7 @@ from graphwright.ops.movement import (
     moveaxis,
     reshape,
     squeeze,
+    sum_to,
     swapaxes,
     transpose,
 )
@@ -239,6 +240,7 @@ __all__ = [
     "stop_gradient",
     "subtract",
     "sum",
+    "sum_to",
     "swapaxes",
     "take",
     "tan",

@@ -22,7 +22,7 @@ from graphwright.graph.source import here
 from graphwright.graph.tensor import Tensor
 from graphwright.runtime.arguments import Arguments, bind
 from graphwright.runtime.execute import Executor
-from graphwright.runtime.structure import flatten, unflatten
+from graphwright.graph.structure import flatten, unflatten
 
 Structure: TypeAlias = Any
 """A tensor, None, or a tuple, list or dict of structures."""

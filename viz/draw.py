@@ -16,7 +16,7 @@ from graphwright.graph.leaf import Parameter
 from graphwright.graph.source import here
 from graphwright.graph.tensor import Tensor
 from graphwright.runtime.compiled import CompiledFunction
-from graphwright.runtime.structure import flatten
+from graphwright.graph.structure import flatten
 from graphwright.viz.builder import view_of
 from graphwright.viz.dot import dot
 from graphwright.viz.fold import fitted
