@@ -65,6 +65,10 @@ from graphwright.ops.exponential import (
 )
 from graphwright.ops.extremum import clip, maximum, minimum
 from graphwright.ops.gather import one_hot, scatter_add, take
+from graphwright.ops.gather_nd import (
+    gather_nd,
+    scatter_nd,
+)
 from graphwright.ops.indexing import embed, flip, index, slice
 from graphwright.ops.joining import concatenate, pad, split, stack
 from graphwright.ops.linear import matmul, outer
@@ -163,6 +167,7 @@ __all__ = [
     "floor_divide",
     "full",
     "full_like",
+    "gather_nd",
     "gelu",
     "greater",
     "greater_equal",
@@ -220,6 +225,7 @@ __all__ = [
     "round",
     "rsqrt",
     "scatter_add",
+    "scatter_nd",
     "selu",
     "sigmoid",
     "sign",

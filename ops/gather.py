@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,20 +16,21 @@ from graphwright.graph.dtype import (
     float32,
     int64,
     is_boolean,
-    is_integer,
     short_name,
 )
-from graphwright.graph.errors import AttributeValueError, DTypeError, InputError, ShapeError
+from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
+from graphwright.ops.batching import in_front
 from graphwright.ops.case import Case, Reject, Within, bool_, f32, f64, i8, i32, i64, u8
 from graphwright.ops.comparison import equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, cast, promoted
 from graphwright.ops.creation import arange, zeros_like
-from graphwright.ops.movement import expand_dims
-from graphwright.ops.shapes import normalize_axis, shape_text
+from graphwright.ops.gather_nd import GatherNd, ScatterNd, check_indices, positions
+from graphwright.ops.movement import expand_dims, moveaxis, transpose
+from graphwright.ops.shapes import inverse_permutation, normalize_axis, shape_text
 
 
 @register
@@ -46,23 +48,31 @@ class Take(Operator):
 
     def infer(self, x: TensorType, indices: TensorType) -> TensorType:
         _check_axis(self.axis, x)
-        _check_integer(indices)
+        check_indices(indices)
         return x.with_shape(_taken_shape(x.shape, indices.shape, self.axis))
 
     def kernel(self, x: NDArray[Any], indices: NDArray[Any]) -> Any:
-        return np.take(x, _positions(indices, x.shape[self.axis], self.axis), self.axis)
+        return np.take(x, positions(indices, x.shape[self.axis], self.axis), self.axis)
 
     def kernel_into(self, out: NDArray[Any], x: NDArray[Any], indices: NDArray[Any]) -> None:
-        positions = _positions(indices, x.shape[self.axis], self.axis)
-        # The positions are in range, and only the other modes write to `out` directly.
+        places = positions(indices, x.shape[self.axis], self.axis)
+        # The places are in range, and only the other modes write to `out` directly.
         if out.size:
-            np.take(x, positions, self.axis, out=out, mode="clip")
+            np.take(x, places, self.axis, out=out, mode="clip")
 
     def flops(self, x: TensorType, indices: TensorType) -> Size:
         return 0
 
     def gradient(self, x: Tensor, indices: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, None]:
         return ScatterAdd(self.axis)(zeros_like(x), indices, g), None
+
+    def batch(self, mapped: Sequence[bool], x: Tensor, indices: Tensor) -> Tensor:
+        if not mapped[1]:
+            return Take(self.axis + 1)(x, indices)
+        if not mapped[0]:
+            return moveaxis(Take(self.axis)(x, indices), self.axis, 0)
+        rows = GatherNd(1)(moveaxis(x, self.axis + 1, 1), expand_dims(indices, -1))
+        return transpose(rows, inverse_permutation(_indices_first(rows.ndim, indices, self.axis)))
 
     cases = (
         Case(f32[5, 3], Within(i64["n"], 0, 5), axis=0),
@@ -102,7 +112,7 @@ class ScatterAdd(Operator):
 
     def infer(self, x: TensorType, indices: TensorType, updates: TensorType) -> TensorType:
         _check_axis(self.axis, x)
-        _check_integer(indices)
+        check_indices(indices)
         if x.dtype != updates.dtype:
             names = f"{short_name(x.dtype)} and {short_name(updates.dtype)}"
             raise DTypeError(f"dtypes differ: {names}", hint="cast one to the other's dtype")
@@ -124,7 +134,7 @@ class ScatterAdd(Operator):
     def kernel_into(
         self, out: NDArray[Any], x: NDArray[Any], indices: NDArray[Any], updates: NDArray[Any]
     ) -> None:
-        positions = _positions(indices, x.shape[self.axis], self.axis)
+        chosen = positions(indices, x.shape[self.axis], self.axis)
         if not out.flags.c_contiguous:
             out[...] = self.kernel(x, indices, updates)
             return
@@ -132,7 +142,7 @@ class ScatterAdd(Operator):
         # Element by element in the flattened array: the one case that NumPy adds at full speed.
         size, inner = x.shape[self.axis], math.prod(x.shape[self.axis + 1 :])
         outer = np.arange(math.prod(x.shape[: self.axis])).reshape(-1, 1, 1)
-        places = (outer * size + positions.reshape(-1, 1)) * inner + np.arange(inner)
+        places = (outer * size + chosen.reshape(-1, 1)) * inner + np.arange(inner)
         np.add.at(out.reshape(-1), places.reshape(-1), updates.reshape(-1))
 
     def flops(self, x: TensorType, indices: TensorType, updates: TensorType) -> Size:
@@ -142,6 +152,17 @@ class ScatterAdd(Operator):
         self, x: Tensor, indices: Tensor, updates: Tensor, out: Tensor, g: Tensor
     ) -> tuple[Tensor, None, Tensor]:
         return g, None, take(g, indices, self.axis)
+
+    def batch(self, mapped: Sequence[bool], x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
+        if not mapped[1]:
+            both = in_front((mapped[0], mapped[2]), (x, updates))
+            return ScatterAdd(self.axis + 1)(both[0], indices, both[1])
+        x, indices, updates = in_front(mapped, (x, indices, updates))
+        order = _indices_first(updates.ndim, indices, self.axis)
+        rows = ScatterNd(1, "add")(
+            moveaxis(x, self.axis + 1, 1), expand_dims(indices, -1), transpose(updates, order)
+        )
+        return moveaxis(rows, 1, self.axis + 1)
 
     cases = (
         Case(f32[4, 3], Within(i64["n"], 0, 4), f32["n", 3], axis=0),
@@ -180,7 +201,7 @@ class OneHot(Composite):
     dtype: DType
 
     def infer(self, indices: TensorType) -> TensorType:
-        _check_integer(indices)
+        check_indices(indices)
         if isinstance(self.depth, int) and self.depth < 0:
             raise AttributeValueError(f"the depth can't be negative, got {self.depth}")
         return TensorType(self.dtype, (*indices.shape, self.depth))
@@ -213,25 +234,11 @@ def _check_axis(axis: int, x: TensorType) -> None:
         raise AttributeValueError(f"axis {axis} must be counted from the front")
 
 
-def _check_integer(indices: TensorType) -> None:
-    if not is_integer(indices.dtype):
-        raise DTypeError(
-            f"indices must be integers, got {short_name(indices.dtype)}",
-            hint="convert them with .astype; for a boolean mask use gw.ops.where",
-        )
-
-
 def _taken_shape(shape: Shape, indices: Shape, axis: int) -> Shape:
     return (*shape[:axis], *indices, *shape[axis + 1 :])
 
 
-def _positions(indices: NDArray[Any], size: int, axis: int) -> NDArray[np.intp]:
-    """The indices counted from the front. Raises InputError for one out of range."""
-    wrong = (indices < -size) | (indices >= size) if indices.dtype.kind == "i" else indices >= size
-    if wrong.any():
-        raise InputError(
-            f"index {indices[wrong].flat[0]} is out of range for axis {axis} of size {size}",
-            hint=f"indices go from {-size} to {size - 1}" if size else "the axis is empty",
-        )
-    positions = indices.astype(np.intp)
-    return np.where(positions < 0, positions + size, positions)
+def _indices_first(rank: int, indices: Tensor, axis: int) -> tuple[int, ...]:
+    """The order that brings the axes of what was taken behind that of the batch, both in front."""
+    first, end = axis + 1, axis + indices.ndim
+    return (0, *range(first, end), *range(1, first), *range(end, rank))

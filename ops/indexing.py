@@ -55,6 +55,9 @@ class Slice(Operator):
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return Embed(x.shape, self.starts, self.steps)(g)
 
+    def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
+        return Slice((0, *self.starts), (x.shape[0], *self.sizes), (1, *self.steps))(x)
+
     cases = (
         Case(f32[5], starts=(1,), sizes=(3,), steps=(1,)),
         Case(f64["n", 4], starts=(0, 3), sizes=(dim("n"), 2), steps=(1, -2)),
@@ -111,6 +114,9 @@ class Embed(Operator):
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return Slice(self.starts, x.shape, self.steps)(g)
+
+    def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
+        return Embed((x.shape[0], *self.shape), (0, *self.starts), (1, *self.steps))(x)
 
     cases = (
         Case(f32[3], shape=(7,), starts=(1,), steps=(2,)),

@@ -14,6 +14,7 @@ from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
+from graphwright.ops.batching import in_front
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32, u8
 from graphwright.ops.convert import as_tensor, builder, promoted
 from graphwright.ops.creation import zeros_like
@@ -68,6 +69,9 @@ class Concatenate(Operator):
     def gradient(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         *inputs, _, g = tensors
         return Split(self.axis, tuple(tensor.shape[self.axis] for tensor in inputs)).apply(g)
+
+    def batch(self, mapped: Sequence[bool], *tensors: Tensor) -> Tensor:
+        return Concatenate(self.axis + 1)(*in_front(mapped, tensors))
 
     cases = (
         Case(f32["n", 2], f32[3, 2], axis=0),
@@ -166,6 +170,9 @@ class Split(Operator):
         ]
         return concatenate(whole, self.axis)
 
+    def batch(self, mapped: Sequence[bool], x: Tensor) -> tuple[Tensor, ...]:
+        return Split(self.axis + 1, self.sizes).apply(x)
+
     cases = (
         Case(f32["n", 5], axis=1, sizes=(2, 0, 3)),
         Case(f64[4, 2], axis=0, sizes=(1, 3)),
@@ -249,6 +256,9 @@ class Pad(Operator):
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return Slice(tuple(before for before, _ in self.widths), x.shape, (1,) * x.ndim)(g)
+
+    def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
+        return Pad(((0, 0), *self.widths), self.value)(x)
 
     cases = (
         Case(f32["n", 2], widths=((1, 2), (0, 3)), value=0.0),

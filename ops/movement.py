@@ -18,6 +18,7 @@ from graphwright.ops.convert import as_tensor, builder
 from graphwright.ops.shapes import (
     ShapeLike,
     as_shape,
+    behind,
     broadcast,
     check_axes,
     check_sizes,
@@ -58,6 +59,9 @@ class Reshape(Operator):
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return reshape(g, x.shape)
+
+    def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
+        return Reshape((x.shape[0], *self.shape))(x)
 
     cases = (
         Case(f32[2, 6], shape=(3, 4)),
@@ -129,6 +133,9 @@ class ExpandDims(Operator):
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return Squeeze(self.axes)(g)
 
+    def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
+        return ExpandDims(behind(self.axes))(x)
+
     cases = (
         Case(f32["n", 4], axes=(1,)),
         Case(f64[3], axes=(0, 2)),
@@ -182,6 +189,9 @@ class Squeeze(Operator):
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return ExpandDims(self.axes)(g)
 
+    def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
+        return Squeeze(behind(self.axes))(x)
+
     cases = (
         Case(f32["n", 1, 4], axes=(1,)),
         Case(f64[1, 3, 1], axes=(0, 2)),
@@ -234,6 +244,9 @@ class Transpose(Operator):
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return transpose(g, inverse_permutation(self.axes))
+
+    def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
+        return Transpose((0, *behind(self.axes)))(x)
 
     cases = (
         Case(f32["n", 4], axes=(1, 0)),
@@ -318,6 +331,11 @@ class BroadcastTo(Operator):
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return sum_to(g, x.shape)
+
+    def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
+        new = len(self.shape) + 1 - x.ndim
+        aligned = reshape(x, (x.shape[0], *(1,) * new, *x.shape[1:]))
+        return BroadcastTo((x.shape[0], *self.shape))(aligned)
 
     cases = (
         Case(f32[4], shape=(3, 4)),

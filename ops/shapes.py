@@ -101,6 +101,11 @@ def normalize_axes(axis: Axis, rank: int) -> tuple[int, ...]:
     return tuple(axes)
 
 
+def behind(axes: Sequence[int]) -> tuple[int, ...]:
+    """The same axes where one more is in front."""
+    return tuple(axis + 1 for axis in axes)
+
+
 def check_axes(axes: tuple[int, ...], rank: int) -> None:
     """For `infer`: raise AttributeValueError unless `axes` is what `normalize_axes` gives."""
     if normalize_axes(axes, rank) != axes:
