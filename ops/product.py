@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,9 @@ class ProductOfOthers(Operator):
         without_one = where(diagonal, 1, expand_dims(x, -2))
         without_two = ProductOfOthers()(without_one)
         return where(diagonal, 0, expand_dims(g, -1) * without_two).sum(-2)
+
+    def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
+        return self(x)
 
     cases = (
         Case(f32["n", 3]),

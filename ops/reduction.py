@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +20,7 @@ from graphwright.ops.comparison import equal, not_equal
 from graphwright.ops.convert import as_tensor, builder, cast
 from graphwright.ops.movement import broadcast_to, reshape, transpose
 from graphwright.ops.product import product_of_others
-from graphwright.ops.shapes import check_axes, inverse_permutation, normalize_axes
+from graphwright.ops.shapes import behind, check_axes, inverse_permutation, normalize_axes
 
 # `sum`, `max`, `all` and others here are tensors' functions; Python's own are not used below.
 
@@ -49,6 +50,9 @@ class Reduction(Operator):
 
     def flops(self, x: TensorType) -> Size:
         return x.size
+
+    def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
+        return replace(self, axes=behind(self.axes))(x)
 
     def spread(self, tensor: Tensor, x: Tensor) -> Tensor:
         """An output-shaped tensor broadcast back to the shape of the input `x`."""
