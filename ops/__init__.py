@@ -33,6 +33,16 @@ from graphwright.ops.arithmetic import (
     square,
     subtract,
 )
+from graphwright.ops.bitwise import (
+    bitwise_and,
+    bitwise_invert,
+    bitwise_left_shift,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+    left_shift,
+    right_shift,
+)
 from graphwright.ops.case import Case, Reject, Within
 from graphwright.ops.comparison import equal, greater, greater_equal, less, less_equal, not_equal
 from graphwright.ops.composite import Composite
@@ -95,6 +105,7 @@ from graphwright.ops.movement import (
 )
 from graphwright.ops.normalization import layer_norm, log_softmax, softmax
 from graphwright.ops.product import product_of_others
+from graphwright.ops.quantile import erfinv, ndtri
 from graphwright.ops.random import dropout, random_normal, random_uniform
 from graphwright.ops.reduction import all, any, argmax, argmin, count_nonzero, max, min, prod, sum
 from graphwright.ops.rounding import ceil, floor, round, trunc
@@ -140,6 +151,12 @@ __all__ = [
     "argmax",
     "argmin",
     "as_tensor",
+    "bitwise_and",
+    "bitwise_invert",
+    "bitwise_left_shift",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
     "broadcast_to",
     "cast",
     "cbrt",
@@ -157,6 +174,7 @@ __all__ = [
     "equal",
     "erf",
     "erfc",
+    "erfinv",
     "exp",
     "exp2",
     "expand_dims",
@@ -179,6 +197,7 @@ __all__ = [
     "isnan",
     "layer_norm",
     "leaky_relu",
+    "left_shift",
     "less",
     "less_equal",
     "log",
@@ -204,6 +223,7 @@ __all__ = [
     "moveaxis",
     "mse",
     "multiply",
+    "ndtri",
     "negative",
     "not_equal",
     "one_hot",
@@ -222,6 +242,7 @@ __all__ = [
     "relu6",
     "remainder",
     "reshape",
+    "right_shift",
     "round",
     "rsqrt",
     "scatter_add",

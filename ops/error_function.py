@@ -140,12 +140,12 @@ class Erfc(Real):
 
 def _near_zero(x: NDArray[Any]) -> Any:
     """erf(x) for |x| ≤ 0.46875."""
-    return x * _ratio(_SMALL, np.square(x))
+    return x * ratio(_SMALL, np.square(x))
 
 
 def _complement(x: NDArray[Any]) -> Any:
     """erfc(x) for x ≥ 0.46875."""
-    scaled = np.piecewise(x, [x <= _TAIL], [lambda y: _ratio(_MIDDLE, y), _far])
+    scaled = np.piecewise(x, [x <= _TAIL], [lambda y: ratio(_MIDDLE, y), _far])
     # exp(-x²) loses the digits that x² is rounded by: x = coarse + fine, with coarse² exact.
     x = np.minimum(x, 30)  # where erfc is 0 in float64
     coarse = np.trunc(x * 16) / 16
@@ -155,10 +155,10 @@ def _complement(x: NDArray[Any]) -> Any:
 def _far(x: NDArray[Any]) -> Any:
     """exp(x²) erfc(x) for x ≥ 4."""
     inverse = 1 / np.square(x)
-    return (1 / math.sqrt(math.pi) - inverse * _ratio(_LARGE, inverse)) / x
+    return (1 / math.sqrt(math.pi) - inverse * ratio(_LARGE, inverse)) / x
 
 
-def _ratio(coefficients: tuple[tuple[float, ...], ...], x: NDArray[Any]) -> NDArray[Any]:
+def ratio(coefficients: tuple[tuple[float, ...], ...], x: NDArray[Any]) -> NDArray[Any]:
     """The quotient of two polynomials, by Horner's rule."""
     numerator, denominator = np.zeros_like(x), np.zeros_like(x)
     for p, q in zip(*coefficients, strict=True):
