@@ -32,7 +32,8 @@ _REFLECTED = {
     **{name: name for name in ("add", "subtract", "multiply", "divide", "floor_divide")},
     **{name: name for name in ("remainder", "power", "matmul", "equal", "not_equal")},
     **{name: name for name in ("less", "less_equal", "greater", "greater_equal")},
-    **{f"bitwise_{name}": f"logical_{name}" for name in ("and", "or", "xor")},
+    **{name: name for name in ("bitwise_and", "bitwise_or", "bitwise_xor")},
+    **{name: name for name in ("left_shift", "right_shift")},
 }
 """The ufunc that `array + tensor` and the like call, by name, and the operator that it means."""
 
@@ -155,7 +156,7 @@ class Tensor(Displayed):
     def __abs__(self) -> Tensor:
         return _op("abs", self)
 
-    # Comparison and logic.
+    # Comparison and logic: of booleans, and of the bits of whole numbers.
 
     def __eq__(self, other: TensorLike) -> Tensor:  # type: ignore[override]
         return _op("equal", self, other)
@@ -176,25 +177,37 @@ class Tensor(Displayed):
         return _op("greater_equal", self, other)
 
     def __and__(self, other: TensorLike) -> Tensor:
-        return _op("logical_and", self, other)
+        return _op("bitwise_and", self, other)
 
     def __rand__(self, other: TensorLike) -> Tensor:
-        return _op("logical_and", other, self)
+        return _op("bitwise_and", other, self)
 
     def __or__(self, other: TensorLike) -> Tensor:
-        return _op("logical_or", self, other)
+        return _op("bitwise_or", self, other)
 
     def __ror__(self, other: TensorLike) -> Tensor:
-        return _op("logical_or", other, self)
+        return _op("bitwise_or", other, self)
 
     def __xor__(self, other: TensorLike) -> Tensor:
-        return _op("logical_xor", self, other)
+        return _op("bitwise_xor", self, other)
 
     def __rxor__(self, other: TensorLike) -> Tensor:
-        return _op("logical_xor", other, self)
+        return _op("bitwise_xor", other, self)
 
     def __invert__(self) -> Tensor:
-        return _op("logical_not", self)
+        return _op("bitwise_invert", self)
+
+    def __lshift__(self, other: TensorLike) -> Tensor:
+        return _op("left_shift", self, other)
+
+    def __rlshift__(self, other: TensorLike) -> Tensor:
+        return _op("left_shift", other, self)
+
+    def __rshift__(self, other: TensorLike) -> Tensor:
+        return _op("right_shift", self, other)
+
+    def __rrshift__(self, other: TensorLike) -> Tensor:
+        return _op("right_shift", other, self)
 
     # Indexing and iteration.
 

@@ -25,7 +25,7 @@ from graphwright.ops.case import Reject, bool_, f32, f64, i32
 from graphwright.ops.convert import promoted
 from graphwright.ops.shapes import broadcast
 
-Kind = Literal["any", "number", "floating", "integer", "boolean"]
+Kind = Literal["any", "number", "floating", "integer", "boolean", "integer or boolean"]
 
 _ACCEPTS = {
     "any": lambda dtype: True,
@@ -33,12 +33,14 @@ _ACCEPTS = {
     "floating": is_floating,
     "integer": is_integer,
     "boolean": is_boolean,
+    "integer or boolean": lambda dtype: is_integer(dtype) or is_boolean(dtype),
 }
 _HINTS = {
     "number": "convert it, e.g. with .astype(gw.float32), or choose with gw.ops.where",
     "floating": "convert it, e.g. with .astype(gw.float32)",
     "integer": "convert it, e.g. with .astype(gw.int64)",
     "boolean": "compare it with something, e.g. x != 0",
+    "integer or boolean": "compare it with something, e.g. x != 0, or use .astype(gw.int64)",
 }
 
 
@@ -67,7 +69,7 @@ class Elementwise(Operator):
             names = " and ".join(short_name(kind.dtype) for kind in types)
             raise DTypeError(f"dtypes differ: {names}", hint="cast one input to the other's dtype")
         if not _ACCEPTS[self.takes](dtype):
-            article = "an" if self.takes == "integer" else "a"
+            article = "an" if self.takes.startswith("integer") else "a"
             raise DTypeError(
                 f"needs {article} {self.takes} input, got {types[0]}",
                 hint=_HINTS[self.takes],

@@ -219,9 +219,30 @@ def test_rounding_returns_whole_numbers_as_they_are():
 
 def test_logic_wants_booleans_and_says_how_to_get_them():
     x = gw.input("x", (3,))
-    with pytest.raises(gw.DTypeError, match=r"needs a boolean input[\s\S]*e\.g\. x != 0"):
+    with pytest.raises(gw.DTypeError, match=r"or boolean input[\s\S]*e\.g\. x != 0"):
         _ = x & x
     assert (~(x > 0) | (x < 1) ^ (x == 0)).dtype == np.bool_
+
+
+def test_logic_is_of_booleans_or_of_the_bits_of_whole_numbers_as_in_numpy():
+    b, n, u = gw.input("b", (2,), "bool"), gw.input("n", (2,), "i32"), gw.input("u", (2,), "u8")
+    for made, operator, dtype in (
+        (b & True, "logical_and", np.bool_),
+        (~b, "logical_not", np.bool_),
+        (gw.ops.bitwise_xor(b, b), "logical_xor", np.bool_),
+        (b | n, "bitwise_or", np.int32),
+        (n ^ u, "bitwise_xor", np.int32),
+        (u & 15, "bitwise_and", np.uint8),
+        (np.array([1, 2], np.int64) & n, "bitwise_and", np.int64),
+        (~u, "bitwise_invert", np.uint8),
+        (n << 2, "left_shift", np.int32),
+        (1 << u, "left_shift", np.uint8),
+        (n >> u, "right_shift", np.int32),
+        (np.array([8], np.int64) >> u, "right_shift", np.int64),
+    ):
+        assert (made.node.op.name, made.dtype) == (operator, dtype)
+    with pytest.raises(gw.DTypeError, match="left_shift: needs an integer input, got f32"):
+        _ = gw.input("x", ()) << 1
 
 
 def test_functions_of_real_numbers_refuse_whole_ones_with_a_hint():

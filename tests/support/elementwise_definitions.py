@@ -166,6 +166,26 @@ def round_half_to_even(x: float) -> int:
     return low + up
 
 
+def left_shift(x: int, y: int) -> int:
+    return x * 2**y if 0 <= y < 64 else 0
+
+
+def right_shift(x: int, y: int) -> int:
+    return math.floor(Fraction(x, 2**y)) if 0 <= y < 64 else -(x < 0)
+
+
+def bits(truth: Callable[[int, int], bool]) -> Callable[..., Any]:
+    """A truth function of each pair of 64 bits, in two's complement."""
+
+    def define(x: int, y: int = 0) -> Any:
+        if isinstance(x, bool):
+            return truth(x, y)
+        pairs = [(x // 2**i % 2, y // 2**i % 2) for i in range(64)]
+        return sum(2**i * truth(*pair) for i, pair in enumerate(pairs))
+
+    return define
+
+
 def relu(x: Any) -> Any:
     return x if x != x or x > 0 else type(x)(0)
 
@@ -229,6 +249,10 @@ definitions: dict[str, Callable[..., Any]] = {
     "arctan": math.atan,
     "arctan2": math.atan2,
     "arctanh": arctanh,
+    "bitwise_and": bits(lambda a, b: a == b == 1),
+    "bitwise_invert": bits(lambda a, b: a == 0),
+    "bitwise_or": bits(lambda a, b: a + b > 0),
+    "bitwise_xor": bits(lambda a, b: a != b),
     "cast": cast,
     "cbrt": cbrt,
     "ceil": whole(math.ceil),
@@ -254,6 +278,7 @@ definitions: dict[str, Callable[..., Any]] = {
     "isinf": math.isinf,
     "isnan": math.isnan,
     "leaky_relu": lambda x, alpha: x if x > 0 else alpha * x,
+    "left_shift": left_shift,
     "less": lambda x, y: x < y,
     "less_equal": lambda x, y: x <= y,
     "log": at_pole(math.log, 0),
@@ -277,6 +302,7 @@ definitions: dict[str, Callable[..., Any]] = {
     "relu": relu,
     "relu6": relu6,
     "remainder": remainder,
+    "right_shift": right_shift,
     "round": whole(round_half_to_even),
     "rsqrt": rsqrt,
     "selu": selu,
