@@ -103,7 +103,14 @@ from graphwright.ops.movement import (
     swapaxes,
     transpose,
 )
-from graphwright.ops.normalization import layer_norm, log_softmax, softmax
+from graphwright.ops.normalization import (
+    l2_normalize,
+    layer_norm,
+    log_softmax,
+    rms_norm,
+    softmax,
+    weight_norm,
+)
 from graphwright.ops.product import product_of_others
 from graphwright.ops.quantile import erfinv, ndtri
 from graphwright.ops.random import dropout, random_normal, random_uniform
@@ -195,6 +202,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "l2_normalize",
     "layer_norm",
     "leaky_relu",
     "left_shift",
@@ -243,6 +251,7 @@ __all__ = [
     "remainder",
     "reshape",
     "right_shift",
+    "rms_norm",
     "round",
     "rsqrt",
     "scatter_add",
@@ -275,6 +284,7 @@ __all__ = [
     "transpose",
     "trunc",
     "var",
+    "weight_norm",
     "where",
     "zeros",
     "zeros_like",
