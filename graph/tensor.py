@@ -151,7 +151,7 @@ class Tensor(Displayed):
         return _op("negative", self)
 
     def __pos__(self) -> Tensor:
-        return self
+        return _op("positive", self)
 
     def __abs__(self) -> Tensor:
         return _op("abs", self)

@@ -12,7 +12,7 @@ from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.ops.case import Case, Reject, Within, f32, f64, i32, u8
 from graphwright.ops.comparison import equal
-from graphwright.ops.convert import as_tensor, common_dtype
+from graphwright.ops.convert import as_tensor, builder, common_dtype
 from graphwright.ops.elementwise import Binary, Real, Unary
 from graphwright.ops.exponential import log
 from graphwright.ops.selection import where
@@ -272,9 +272,20 @@ multiply = Multiply()
 divide = Divide()
 floor_divide = FloorDivide()
 remainder = Remainder()
-power = Power()
+power = pow = Power()
 negative = Negative()
 abs = Abs()
 sign = Sign()
 square = Square()
 reciprocal = Reciprocal()
+
+
+@builder
+def positive(x: TensorLike) -> Tensor:
+    """`x` itself, which must be of numbers: what `+x` means.
+
+    Raises DTypeError for booleans, as NumPy does.
+    """
+    tensor = as_tensor(x)
+    negative.infer(tensor.type)
+    return tensor

@@ -1,4 +1,7 @@
-"""Circular and hyperbolic functions and their inverses; angles are in radians."""
+"""Circular and hyperbolic functions and their inverses; angles are in radians.
+
+The inverses have NumPy's names and the shorter ones of the Python array API standard.
+"""
 
 from __future__ import annotations
 
@@ -145,6 +148,33 @@ class Arctan2(Elementwise):
 
 
 @register
+class Hypot(Binary):
+    """The length √(x² + y²) of the point (x, y), without overflow; inf where either is infinite.
+
+    d/dx = x/out, d/dy = y/out; 0 at the origin, where they don't exist
+    """
+
+    name = "hypot"
+    takes = "floating"
+    commutative = True
+    ufunc = np.hypot
+
+    def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        length = where(equal(out, 0), 1, out)
+        return g * (x / length), g * (y / length)
+
+    cases = (
+        Case(f32["n", 4], f32[4]),
+        Case([3.0, -1.0, 1e-3], [4.0, 0.0, 2.0]),
+        Case([0.0, 1e200, 1e-310, np.inf, np.nan], [0.0, -1e200, 0.0, np.nan, 1.0], smooth=False),
+    )
+    rejects = (
+        *Binary.misfits,
+        Reject(i32[2], i32[2], message="needs a floating input, got i32[2]"),
+    )
+
+
+@register
 class Sinh(Real):
     """The hyperbolic sine (exp(x) - exp(-x))/2.
 
@@ -243,13 +273,14 @@ class Arctanh(Real):
 sin = Sin()
 cos = Cos()
 tan = Tan()
-arcsin = Arcsin()
-arccos = Arccos()
-arctan = Arctan()
-arctan2 = Arctan2()
+arcsin = asin = Arcsin()
+arccos = acos = Arccos()
+arctan = atan = Arctan()
+arctan2 = atan2 = Arctan2()
+hypot = Hypot()
 sinh = Sinh()
 cosh = Cosh()
 tanh = Tanh()
-arcsinh = Arcsinh()
-arccosh = Arccosh()
-arctanh = Arctanh()
+arcsinh = asinh = Arcsinh()
+arccosh = acosh = Arccosh()
+arctanh = atanh = Arctanh()

@@ -268,3 +268,40 @@ def test_stop_gradient_is_a_constant_to_differentiation():
     x = gw.input("x", ())
     with pytest.raises(gw.GradientError, match="without a derivative: stop_gradient"):
         grad(gw.ops.stop_gradient(x), x)
+
+
+def test_what_is_not_finite_becomes_zero_or_the_bounds_of_the_dtype():
+    x = [nan, inf, -inf, -0.0, 1.5]
+    for dtype in (np.float16, np.float32, np.float64):
+        top = float(np.finfo(dtype).max)
+        assert values(gw.ops.nan_to_num, x, dtype=dtype) == [0.0, top, -top, -0.0, 1.5]
+    assert gw.ops.nan_to_num(gw.input("h", (), "bf16")).node.op.posinf == 3.3895313892515355e38
+    assert values(lambda x: gw.ops.nan_to_num(x, 1, 2, 3), x) == [1.0, 2.0, 3.0, -0.0, 1.5]
+    n = gw.input("n", (), "i32")
+    assert gw.ops.nan_to_num(n) is n
+
+
+def test_nearness_is_numpys():
+    x, y = [1.0, 1e-9, nan, inf, 1e5], [1.00001, 0.0, nan, inf, 1.1e5]
+    for choice in ({}, {"equal_nan": True}, {"rtol": 0.2}, {"atol": 0.0}):
+        got = values(lambda x, y, c=choice: gw.ops.isclose(x, y, **c), x, y)
+        assert got == np.isclose(x, y, **choice).tolist()
+        got = values(lambda x, y, c=choice: gw.ops.allclose(x, y, **c), x, y)
+        assert got == np.allclose(x, y, **choice)
+    assert values(gw.ops.isclose, [3, 4], [3, 5], dtype=np.int32) == [True, False]
+
+
+def test_neighbours_are_one_step_away_in_every_dtype():
+    for dtype in (np.float16, np.float32, np.float64):
+        step = float(np.finfo(dtype).eps)
+        assert values(gw.ops.nextafter, [1.0, 1.0], [2.0, 1.0], dtype=dtype) == [1 + step, 1.0]
+
+
+def test_the_names_of_the_array_standard_are_the_same_operators():
+    for name, same in {"acos": "arccos", "atan2": "arctan2", "pow": "power"}.items():
+        assert getattr(gw.ops, name) is getattr(gw.ops, same)
+    assert gw.ops.bitwise_left_shift is gw.ops.left_shift
+    x = gw.input("x", ())
+    assert +x is x
+    with pytest.raises(gw.DTypeError, match="positive: needs a number input, got bool"):
+        _ = +(x > 0)

@@ -186,6 +186,17 @@ def bits(truth: Callable[[int, int], bool]) -> Callable[..., Any]:
     return define
 
 
+def nan_to_num(x: float, nan: float, posinf: float, neginf: float) -> float:
+    return {"nan": nan, "inf": posinf, "-inf": neginf}.get(str(x), x)
+
+
+def isclose(x: float, y: float, relative: float, absolute: float, equal_nan: bool) -> bool:
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return str(x) == str(y) and (x == y or equal_nan)
+    distance = abs(Fraction(x) - Fraction(y))
+    return distance <= Fraction(absolute) + Fraction(relative) * abs(Fraction(y))
+
+
 def relu(x: Any) -> Any:
     return x if x != x or x > 0 else type(x)(0)
 
@@ -257,6 +268,7 @@ definitions: dict[str, Callable[..., Any]] = {
     "cbrt": cbrt,
     "ceil": whole(math.ceil),
     "clip": clip,
+    "copysign": math.copysign,
     "cos": total(math.cos),
     "cosh": cosh,
     "divide": divide,
@@ -274,6 +286,8 @@ definitions: dict[str, Callable[..., Any]] = {
     "greater_equal": lambda x, y: x >= y,
     "hard_sigmoid": hard_sigmoid,
     "hard_swish": lambda x: x * hard_sigmoid(x),
+    "hypot": math.hypot,
+    "isclose": isclose,
     "isfinite": math.isfinite,
     "isinf": math.isinf,
     "isnan": math.isnan,
@@ -295,7 +309,9 @@ definitions: dict[str, Callable[..., Any]] = {
     "minimum": minimum,
     "mish": mish,
     "multiply": lambda x, y: x * y,
+    "nan_to_num": nan_to_num,
     "negative": lambda x: -x,
+    "nextafter": math.nextafter,
     "not_equal": lambda x, y: x != y,
     "power": power,
     "reciprocal": lambda x: divide(1.0, x),
@@ -308,6 +324,7 @@ definitions: dict[str, Callable[..., Any]] = {
     "selu": selu,
     "sigmoid": sigmoid,
     "sign": sign,
+    "signbit": lambda x: math.copysign(1, x) < 0,
     "silu": lambda x: x * sigmoid(x),
     "sin": total(math.sin),
     "sinh": sinh,
