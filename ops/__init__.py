@@ -85,7 +85,7 @@ from graphwright.ops.gather_nd import (
 )
 from graphwright.ops.indexing import embed, flip, index, slice
 from graphwright.ops.joining import concatenate, pad, split, stack
-from graphwright.ops.linear import matmul, outer
+from graphwright.ops.linear import matmul
 from graphwright.ops.logical import (
     isfinite,
     isinf,
@@ -122,6 +122,7 @@ from graphwright.ops.reduction import all, any, argmax, argmin, count_nonzero, m
 from graphwright.ops.rounding import ceil, floor, round, trunc
 from graphwright.ops.selection import stop_gradient, where
 from graphwright.ops.statistics import logsumexp, mean, std, var
+from graphwright.ops.tensor_products import cross, inner, kron, outer, tensordot, vecdot
 from graphwright.ops.trigonometric import (
     acos,
     acosh,
@@ -194,6 +195,7 @@ __all__ = [
     "cos",
     "cosh",
     "count_nonzero",
+    "cross",
     "cross_entropy",
     "divide",
     "dropout",
@@ -223,10 +225,12 @@ __all__ = [
     "hard_swish",
     "hypot",
     "index",
+    "inner",
     "isclose",
     "isfinite",
     "isinf",
     "isnan",
+    "kron",
     "l2_normalize",
     "layer_norm",
     "leaky_relu",
@@ -311,9 +315,11 @@ __all__ = [
     "take",
     "tan",
     "tanh",
+    "tensordot",
     "transpose",
     "trunc",
     "var",
+    "vecdot",
     "weight_norm",
     "where",
     "zeros",

@@ -30,7 +30,7 @@ from graphwright.ops.convert import as_tensor, builder, cast, promoted
 from graphwright.ops.creation import arange, zeros_like
 from graphwright.ops.gather_nd import GatherNd, ScatterNd, check_indices, positions
 from graphwright.ops.movement import expand_dims, moveaxis, transpose
-from graphwright.ops.shapes import inverse_permutation, normalize_axis, shape_text
+from graphwright.ops.shapes import check_axis, inverse_permutation, normalize_axis, shape_text
 
 
 @register
@@ -47,9 +47,9 @@ class Take(Operator):
     axis: int
 
     def infer(self, x: TensorType, indices: TensorType) -> TensorType:
-        _check_axis(self.axis, x)
+        check_axis(self.axis, x.rank)
         check_indices(indices)
-        return x.with_shape(_taken_shape(x.shape, indices.shape, self.axis))
+        return x.with_shape(taken_shape(x.shape, indices.shape, self.axis))
 
     def kernel(self, x: NDArray[Any], indices: NDArray[Any]) -> Any:
         return np.take(x, positions(indices, x.shape[self.axis], self.axis), self.axis)
@@ -111,14 +111,14 @@ class ScatterAdd(Operator):
     axis: int
 
     def infer(self, x: TensorType, indices: TensorType, updates: TensorType) -> TensorType:
-        _check_axis(self.axis, x)
+        check_axis(self.axis, x.rank)
         check_indices(indices)
         if x.dtype != updates.dtype:
             names = f"{short_name(x.dtype)} and {short_name(updates.dtype)}"
             raise DTypeError(f"dtypes differ: {names}", hint="cast one to the other's dtype")
         if is_boolean(x.dtype):
             raise DTypeError("needs number inputs, got bool")
-        expected = _taken_shape(x.shape, indices.shape, self.axis)
+        expected = taken_shape(x.shape, indices.shape, self.axis)
         if updates.shape != expected:
             raise ShapeError(
                 f"updates have shape {shape_text(updates.shape)}, not {shape_text(expected)}",
@@ -229,12 +229,8 @@ def one_hot(indices: TensorLike, depth: Size, dtype: DTypeLike = float32) -> Ten
     return OneHot(depth, as_dtype(dtype))(as_tensor(indices))
 
 
-def _check_axis(axis: int, x: TensorType) -> None:
-    if normalize_axis(axis, x.rank) != axis:
-        raise AttributeValueError(f"axis {axis} must be counted from the front")
-
-
-def _taken_shape(shape: Shape, indices: Shape, axis: int) -> Shape:
+def taken_shape(shape: Shape, indices: Shape, axis: int) -> Shape:
+    """The shape of take(x, indices, axis), for shapes of x and of the indices."""
     return (*shape[:axis], *indices, *shape[axis + 1 :])
 
 

@@ -20,7 +20,7 @@ from graphwright.ops.convert import as_tensor, builder, promoted
 from graphwright.ops.creation import zeros_like
 from graphwright.ops.indexing import Slice
 from graphwright.ops.movement import expand_dims
-from graphwright.ops.shapes import check_sizes, normalize_axis, shape_text
+from graphwright.ops.shapes import check_axis, check_sizes, normalize_axis, shape_text
 
 
 @register
@@ -38,8 +38,7 @@ class Concatenate(Operator):
         if not tensors:
             raise ShapeError("needs at least one tensor")
         first = tensors[0]
-        if normalize_axis(self.axis, first.rank) != self.axis:
-            raise AttributeValueError(f"axis {self.axis} must be counted from the front")
+        check_axis(self.axis, first.rank)
         total: Size = 0
         for position, kind in enumerate(tensors):
             if kind.dtype != first.dtype:
@@ -137,8 +136,7 @@ class Split(Operator):
     sizes: tuple[Size, ...]
 
     def infer(self, x: TensorType) -> tuple[TensorType, ...]:
-        if normalize_axis(self.axis, x.rank) != self.axis:
-            raise AttributeValueError(f"axis {self.axis} must be counted from the front")
+        check_axis(self.axis, x.rank)
         check_sizes(self.sizes)
         total: Size = 0
         for size in self.sizes:

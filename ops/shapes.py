@@ -87,6 +87,12 @@ def normalize_axis(axis: int, rank: int) -> int:
     return int(axis) % rank
 
 
+def check_axis(axis: int, rank: int) -> None:
+    """For `infer`: raise AttributeValueError unless `axis` is counted from the front."""
+    if normalize_axis(axis, rank) != axis:
+        raise AttributeValueError(f"axis {axis} must be counted from the front")
+
+
 def normalize_axes(axis: Axis, rank: int) -> tuple[int, ...]:
     """Sorted axes counted from the front; None means all.
 

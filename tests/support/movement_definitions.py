@@ -53,7 +53,48 @@ UPDATED: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+def take_along_axis(x: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
+    pairs = list(enumerate(zip(x.shape, indices.shape, strict=True)))
+    shape = tuple(j if i == axis else max(n, j) if n and j else 0 for i, (n, j) in pairs)
+
+    def element(index: Index) -> Any:
+        chosen = item(indices, first_of_one(index, indices.shape)) % x.shape[axis]
+        return item(x, first_of_one((*index[:axis], chosen, *index[axis + 1 :]), x.shape))
+
+    return built(shape, element)
+
+
+def first_of_one(index: Index, shape: Index) -> Index:
+    """The index where axes of size 1 are repeated."""
+    return tuple(0 if n == 1 else i for i, n in zip(index, shape, strict=True))
+
+
+def put_along_axis(
+    x: np.ndarray, indices: np.ndarray, values: np.ndarray, axis: int, mode: str
+) -> np.ndarray:
+    out = built(x.shape, lambda index: item(x, index))
+    for index in np.ndindex(*values.shape):
+        chosen = item(indices, first_of_one(index, indices.shape)) % x.shape[axis]
+        place = (*index[:axis], chosen, *index[axis + 1 :])
+        out[place] = UPDATED[mode](out[place], item(values, index))
+    return out
+
+
+def scatter(
+    x: np.ndarray, indices: np.ndarray, updates: np.ndarray, axis: int, mode: str
+) -> np.ndarray:
+    out = built(x.shape, lambda index: item(x, index))
+    for index in np.ndindex(*updates.shape):
+        chosen = item(indices, index[axis : axis + indices.ndim]) % x.shape[axis]
+        place = (*index[:axis], chosen, *index[axis + indices.ndim :])
+        out[place] = UPDATED[mode](out[place], item(updates, index))
+    return out
+
+
 definitions: dict[str, Callable[..., Any]] = {
     "gather_nd": gather_nd,
+    "put_along_axis": put_along_axis,
+    "scatter": scatter,
     "scatter_nd": scatter_nd,
+    "take_along_axis": take_along_axis,
 }
