@@ -49,7 +49,7 @@ class Einsum(Composite):
     equation: str
 
     def infer(self, *operands: TensorType) -> TensorType:
-        _check_dtypes(operands)
+        check_dtypes(operands)
         return operands[0].with_shape(self._read(operands).shape)
 
     def decompose(self, *operands: Tensor) -> Tensor:
@@ -104,7 +104,8 @@ class Einsum(Composite):
     )
 
 
-def _check_dtypes(operands: Sequence[TensorType]) -> None:
+def check_dtypes(operands: Sequence[TensorType]) -> None:
+    """Raise DTypeError unless all are of one dtype, and that of numbers."""
     if not operands:
         raise ShapeError("needs at least one input")
     if any(x.dtype != operands[0].dtype for x in operands):

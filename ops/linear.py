@@ -15,7 +15,7 @@ from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32, i64
-from graphwright.ops.convert import as_tensor, builder, promoted
+from graphwright.ops.convert import builder, promoted
 from graphwright.ops.movement import (
     expand_dims,
     matrix_transpose,
@@ -137,12 +137,3 @@ def _vector_mismatch(lhs: Tensor, rhs: Tensor) -> ShapeError:
         hint=f"{lhs.type} @ {rhs.type}: the last size of x must equal "
         f"{'the second-last' if rhs.ndim > 1 else 'that'} of y",
     )
-
-
-@builder
-def outer(x: TensorLike, y: TensorLike) -> Tensor:
-    """The outer product of two vectors: out[i, j] = x[i] y[j]. Raises ShapeError otherwise."""
-    lhs, rhs = as_tensor(x), as_tensor(y)
-    if lhs.ndim != 1 or rhs.ndim != 1:
-        raise ShapeError(f"needs two vectors, got {lhs.type} and {rhs.type}")
-    return expand_dims(lhs, 1) * rhs

@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+
 from support.structural_definitions import built, item, total
 
 
@@ -45,6 +46,39 @@ def einsum(*operands: np.ndarray, equation: str) -> np.ndarray:
     return built(tuple(sizes[label] for label in output), element)
 
 
+def kron(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Block by block, by quotient and remainder of each index."""
+    rank = max(x.ndim, y.ndim)
+    first = (1,) * (rank - x.ndim) + x.shape
+    second = (1,) * (rank - y.ndim) + y.shape
+
+    def element(index: tuple[int, ...]) -> Any:
+        at = [divmod(i, m) for i, m in zip(index, second, strict=True)]
+        left = tuple(quotient for quotient, _ in at)[rank - x.ndim :]
+        right = tuple(remainder for _, remainder in at)[rank - y.ndim :]
+        return item(x, left) * item(y, right)
+
+    return built(tuple(m * n for m, n in zip(first, second, strict=True)), element)
+
+
+def cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Σ ε(i, j, k) x[j] y[k], with the sign ε of the permutation (i, j, k)."""
+    shape = np.broadcast_shapes(x.shape, y.shape)
+    left, right = np.broadcast_to(x, shape), np.broadcast_to(y, shape)
+
+    def element(index: tuple[int, ...]) -> Any:
+        *outer, i = index
+        terms = [
+            (i - j) * (j - k) * (k - i) // 2 * item(left, (*outer, j)) * item(right, (*outer, k))
+            for j, k in product(range(3), range(3))
+        ]
+        return total(terms)
+
+    return built(shape, element)
+
+
 definitions: dict[str, Callable[..., Any]] = {
+    "cross": cross,
     "einsum": einsum,
+    "kron": kron,
 }
