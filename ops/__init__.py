@@ -121,6 +121,7 @@ from graphwright.ops.random import dropout, random_normal, random_uniform
 from graphwright.ops.reduction import all, any, argmax, argmin, count_nonzero, max, min, prod, sum
 from graphwright.ops.rounding import ceil, floor, round, trunc
 from graphwright.ops.selection import stop_gradient, where
+from graphwright.ops.sorting import argsort, searchsorted, sort, topk
 from graphwright.ops.statistics import logsumexp, mean, std, var
 from graphwright.ops.tensor_products import cross, inner, kron, outer, tensordot, vecdot
 from graphwright.ops.trigonometric import (
@@ -173,6 +174,7 @@ __all__ = [
     "arctanh",
     "argmax",
     "argmin",
+    "argsort",
     "as_tensor",
     "asin",
     "asinh",
@@ -289,6 +291,7 @@ __all__ = [
     "rsqrt",
     "scatter_add",
     "scatter_nd",
+    "searchsorted",
     "selu",
     "sigmoid",
     "sign",
@@ -301,6 +304,7 @@ __all__ = [
     "softmax",
     "softplus",
     "softsign",
+    "sort",
     "split",
     "sqrt",
     "square",
@@ -316,6 +320,7 @@ __all__ = [
     "tan",
     "tanh",
     "tensordot",
+    "topk",
     "transpose",
     "trunc",
     "var",
