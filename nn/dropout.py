@@ -15,8 +15,8 @@ class Dropout(Module):
     """In training, each element set to 0 with probability `rate`, the others scaled by
     1 / (1 - rate); else the input itself.
 
-    x: floating, any shape. What is dropped follows from the layer's seed and a counter, which is
-    state: `model.updates` raises it by one with every training call, so that each step drops other
+    x: floating, any shape. What is dropped follows from a key: the layer's seed, and a counter,
+    which is state: `model.updates` raises it by one with every training call, so that each step drops other
     elements, and the same ones when the training is run again.
 
     Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, JMLR 2014.
@@ -39,4 +39,4 @@ class Dropout(Module):
         # Called again in the same graph, it drops other elements: the count goes on.
         count = self.latest(counter)
         self.update(counter, count + 1)
-        return ops.dropout(x, self.rate, count, self.derived_seed)
+        return ops.dropout(x, self.rate, ops.random_key(self.derived_seed, count))

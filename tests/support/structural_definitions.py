@@ -327,40 +327,6 @@ def mse(prediction: np.ndarray, target: np.ndarray) -> float:
     return mean([(p - t) ** 2 for p, t in zip(prediction.flat, target.flat, strict=True)])
 
 
-# Random numbers.
-
-
-def philox_block(key: int, counter: int) -> list[int]:
-    """Philox 4x32-10 in whole numbers, as its authors' paper writes it."""
-    mask = 2**32 - 1
-    words = [counter >> 32 * i & mask for i in range(4)]
-    keys = [key & mask, key >> 32]
-    for _ in range(10):
-        high = [words[0] * 0xD2511F53 >> 32, words[2] * 0xCD9E8D57 >> 32]
-        low = [words[0] * 0xD2511F53 & mask, words[2] * 0xCD9E8D57 & mask]
-        words = [high[1] ^ words[1] ^ keys[0], low[1], high[0] ^ words[3] ^ keys[1], low[0]]
-        keys = [keys[0] + 0x9E3779B9 & mask, keys[1] + 0xBB67AE85 & mask]
-    return words
-
-
-def random_uniform(counter: np.ndarray, seed: int, shape: Index, dtype: Any) -> np.ndarray:
-    def element(index: Index) -> float:
-        i = position(index, shape)
-        if dtype.name == "float64":
-            words = philox_block(seed, (int(counter) << 64) + i // 2)[2 * (i % 2) :]
-            return (words[0] * 2**32 + words[1] >> 11) / 2**53
-        word = philox_block(seed, (int(counter) << 64) + i // 4)[i % 4]
-        bits = {"float16": 11, "bfloat16": 8, "float32": 24}[dtype.name]
-        return (word >> 32 - bits) / 2**bits
-
-    return built(shape, element)
-
-
-def dropout(x: np.ndarray, counter: np.ndarray, rate: float, seed: int) -> np.ndarray:
-    uniform = random_uniform(counter, seed, x.shape, np.dtype(np.float32))
-    return built(x.shape, lambda k: item(x, k) / (1 - rate) if uniform[k] >= rate else 0.0)
-
-
 definitions: dict[str, Callable[..., Any]] = {
     "all": reduction(lambda values: False not in values),
     "any": reduction(lambda values: True in values),
@@ -371,7 +337,6 @@ definitions: dict[str, Callable[..., Any]] = {
     "concatenate": concatenate,
     "constant": lambda value: value.array.tolist(),
     "cross_entropy": cross_entropy,
-    "dropout": dropout,
     "embed": embed,
     "expand_dims": expand_dims,
     "layer_norm": layer_norm,
@@ -386,7 +351,6 @@ definitions: dict[str, Callable[..., Any]] = {
     "pad": pad,
     "prod": reduction(lambda values: math.prod(values)),
     "product_of_others": product_of_others,
-    "random_uniform": random_uniform,
     "reshape": reshape,
     "scatter_add": scatter_add,
     "size": lambda value, dtype: value,
