@@ -4,21 +4,7 @@ import sys
 
 from graphwright.graph import tensor as _tensor
 from graphwright.graph.operator import Operator, register
-from graphwright.ops.activation import (
-    elu,
-    gelu,
-    hard_sigmoid,
-    hard_swish,
-    leaky_relu,
-    log_sigmoid,
-    mish,
-    relu,
-    relu6,
-    selu,
-    silu,
-    softplus,
-    softsign,
-)
+from graphwright.ops.activation import (celu, glu)
 from graphwright.ops.arithmetic import (
     abs,
     add,
@@ -35,6 +21,7 @@ from graphwright.ops.arithmetic import (
     square,
     subtract,
 )
+from graphwright.ops.batch_norm import batch_norm, batch_norm_inference, running_statistics
 from graphwright.ops.bitwise import (
     bitwise_and,
     bitwise_invert,
@@ -59,6 +46,7 @@ from graphwright.ops.creation import (
     zeros,
     zeros_like,
 )
+from graphwright.ops.dropout import dropout
 from graphwright.ops.einsum import einsum, einsum_path
 from graphwright.ops.elementwise import Binary, Elementwise, Unary
 from graphwright.ops.error_function import erf, erfc
@@ -83,8 +71,10 @@ from graphwright.ops.gather_nd import (
     gather_nd,
     scatter_nd,
 )
+from graphwright.ops.group_norm import group_norm, instance_norm, local_response_norm
 from graphwright.ops.indexing import embed, flip, index, slice
 from graphwright.ops.joining import concatenate, pad, split, stack
+from graphwright.ops.keys import random_fold_in, random_key, random_split
 from graphwright.ops.linear import matmul
 from graphwright.ops.logical import (
     isfinite,
@@ -117,7 +107,15 @@ from graphwright.ops.normalization import (
 )
 from graphwright.ops.product import product_of_others
 from graphwright.ops.quantile import erfinv, ndtri
-from graphwright.ops.random import dropout, random_normal, random_uniform
+from graphwright.ops.random import (
+    random_bits,
+    random_exponential,
+    random_gumbel,
+    random_laplace,
+    random_normal,
+    random_uniform,
+)
+from graphwright.ops.rectifier import (hard_sigmoid, hard_swish, hard_tanh, leaky_relu, prelu, relu, relu6, threshold)
 from graphwright.ops.reduction import all, any, argmax, argmin, count_nonzero, max, min, prod, sum
 from graphwright.ops.rounding import ceil, floor, round, trunc
 from graphwright.ops.selection import stop_gradient, where
@@ -181,6 +179,8 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "batch_norm",
+    "batch_norm_inference",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_left_shift",
@@ -191,6 +191,7 @@ __all__ = [
     "cast",
     "cbrt",
     "ceil",
+    "celu",
     "clip",
     "concatenate",
     "copysign",
@@ -221,13 +222,17 @@ __all__ = [
     "full_like",
     "gather_nd",
     "gelu",
+    "glu",
     "greater",
     "greater_equal",
+    "group_norm",
     "hard_sigmoid",
     "hard_swish",
+    "hard_tanh",
     "hypot",
     "index",
     "inner",
+    "instance_norm",
     "isclose",
     "isfinite",
     "isinf",
@@ -239,6 +244,7 @@ __all__ = [
     "left_shift",
     "less",
     "less_equal",
+    "local_response_norm",
     "log",
     "log1p",
     "log2",
@@ -275,9 +281,17 @@ __all__ = [
     "positive",
     "pow",
     "power",
+    "prelu",
     "prod",
     "product_of_others",
+    "random_bits",
+    "random_exponential",
+    "random_fold_in",
+    "random_gumbel",
+    "random_key",
+    "random_laplace",
     "random_normal",
+    "random_split",
     "random_uniform",
     "reciprocal",
     "register",
@@ -289,6 +303,7 @@ __all__ = [
     "rms_norm",
     "round",
     "rsqrt",
+    "running_statistics",
     "scatter_add",
     "scatter_nd",
     "searchsorted",
@@ -320,6 +335,7 @@ __all__ = [
     "tan",
     "tanh",
     "tensordot",
+    "threshold",
     "topk",
     "transpose",
     "trunc",

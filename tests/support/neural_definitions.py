@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
 from support.structural_definitions import Index, built, item, mean, over_axes, total, variance
 
 
@@ -28,7 +29,87 @@ def l2_normalize(x: np.ndarray, axes: Index, epsilon: float) -> np.ndarray:
     return over_axes(x, axes, lambda v, group: v / max(math.hypot(*group), epsilon))
 
 
+# By channels.
+
+
+def channels(x: np.ndarray, axis: int) -> list[list[float]]:
+    """The elements of each channel."""
+    return [
+        [item(x, index) for index in np.ndindex(*x.shape) if index[axis] == channel]
+        for channel in range(x.shape[axis])
+    ]
+
+
+def batch_norm(
+    x: np.ndarray, scale: np.ndarray, shift: np.ndarray, axis: int, epsilon: float
+) -> tuple[np.ndarray, ...]:
+    means = np.array([mean(values) for values in channels(x, axis)])
+    variances = np.array([variance(values, 0) for values in channels(x, axis)])
+    out = batch_norm_inference(x, scale, shift, means, variances, axis, epsilon)
+    return out, means, variances
+
+
+def batch_norm_inference(
+    x: np.ndarray,
+    scale: np.ndarray,
+    shift: np.ndarray,
+    means: np.ndarray,
+    variances: np.ndarray,
+    axis: int,
+    epsilon: float,
+) -> np.ndarray:
+    def element(index: Index) -> float:
+        c = (index[axis],)
+        normal = (item(x, index) - item(means, c)) / math.sqrt(item(variances, c) + epsilon)
+        return normal * item(scale, c) + item(shift, c)
+
+    return built(x.shape, element)
+
+
+def group_norm(
+    x: np.ndarray, scale: np.ndarray, shift: np.ndarray, axis: int, epsilon: float, groups: int
+) -> np.ndarray:
+    each = x.shape[axis] // groups
+
+    def element(index: Index) -> float:
+        c = (index[axis],)
+        group = [
+            item(x, other)
+            for other in np.ndindex(*x.shape)
+            if other[0] == index[0] and other[axis] // each == index[axis] // each
+        ]
+        normal = (item(x, index) - mean(group)) / math.sqrt(variance(group, 0) + epsilon)
+        return normal * item(scale, c) + item(shift, c)
+
+    return built(x.shape, element)
+
+
+def instance_norm(
+    x: np.ndarray, scale: np.ndarray, shift: np.ndarray, axis: int, epsilon: float
+) -> np.ndarray:
+    return group_norm(x, scale, shift, axis, epsilon, groups=max(x.shape[axis], 1))
+
+
+def local_response_norm(
+    x: np.ndarray, axis: int, size: int, alpha: float, beta: float, bias: float
+) -> np.ndarray:
+    def element(index: Index) -> float:
+        first = max(index[axis] - math.floor((size - 1) / 2), 0)
+        last = min(index[axis] + math.ceil((size - 1) / 2), x.shape[axis] - 1)
+        near = [
+            item(x, (*index[:axis], c, *index[axis + 1 :])) ** 2 for c in range(first, last + 1)
+        ]
+        return item(x, index) / (bias + alpha / size * total(near)) ** beta
+
+    return built(x.shape, element)
+
+
 definitions: dict[str, Callable[..., Any]] = {
+    "batch_norm": batch_norm,
+    "batch_norm_inference": batch_norm_inference,
+    "group_norm": group_norm,
+    "instance_norm": instance_norm,
     "l2_normalize": l2_normalize,
+    "local_response_norm": local_response_norm,
     "rms_norm": rms_norm,
 }
