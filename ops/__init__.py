@@ -4,7 +4,18 @@ import sys
 
 from graphwright.graph import tensor as _tensor
 from graphwright.graph.operator import Operator, register
-from graphwright.ops.activation import (celu, glu)
+from graphwright.ops.activation import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    log_sigmoid,
+    mish,
+    selu,
+    silu,
+    softplus,
+    softsign,
+)
 from graphwright.ops.arithmetic import (
     abs,
     add,
@@ -115,7 +126,16 @@ from graphwright.ops.random import (
     random_normal,
     random_uniform,
 )
-from graphwright.ops.rectifier import (hard_sigmoid, hard_swish, hard_tanh, leaky_relu, prelu, relu, relu6, threshold)
+from graphwright.ops.rectifier import (
+    hard_sigmoid,
+    hard_swish,
+    hard_tanh,
+    leaky_relu,
+    prelu,
+    relu,
+    relu6,
+    threshold,
+)
 from graphwright.ops.reduction import all, any, argmax, argmin, count_nonzero, max, min, prod, sum
 from graphwright.ops.rounding import ceil, floor, round, trunc
 from graphwright.ops.selection import stop_gradient, where

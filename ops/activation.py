@@ -6,127 +6,29 @@ Most are composites: a name, and other operators that they are made of.
 from __future__ import annotations
 
 import math
-import numbers
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphwright.graph.errors import AttributeValueError
+from graphwright.graph.dim import Size, dim, exact_quotient
+from graphwright.graph.dtype import is_floating
+from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
-from graphwright.graph.types import TensorType
+from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.arithmetic import abs, square
-from graphwright.ops.case import Case, Reject, f32, i32
+from graphwright.ops.case import Case, Reject, f32, f64, i32
 from graphwright.ops.composite import Composite
-from graphwright.ops.elementwise import Real, Unary, in_single_precision
+from graphwright.ops.convert import as_floating, builder
+from graphwright.ops.elementwise import Real, in_single_precision
 from graphwright.ops.error_function import erfc
-from graphwright.ops.exponential import expm1, sigmoid
-from graphwright.ops.extremum import clip, maximum
+from graphwright.ops.exponential import exp, expm1, sigmoid
+from graphwright.ops.joining import Split
+from graphwright.ops.rectifier import Activation, Sloped
 from graphwright.ops.selection import where
+from graphwright.ops.shapes import normalize_axis
 from graphwright.ops.trigonometric import tanh
-
-
-@register
-class Relu(Composite, Unary):
-    """The rectifier max(x, 0).
-
-    d/dx = 1 where x > 0, else 0 (at 0 too)
-    Source: Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010.
-    """
-
-    name = "relu"
-    idempotent = True
-
-    def infer(self, x: TensorType) -> TensorType:
-        return self.typed(x)
-
-    def decompose(self, x: Tensor) -> Tensor:
-        return maximum(x, 0)
-
-    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
-        # Of the output, which is kept for the next layer anyway: x need not be.
-        return where(out > 0, g, 0)
-
-    cases = (
-        Case(f32["n", 4], smooth=False),
-        Case([-1.5, -0.1, 0.1, 2.0]),
-        Case([-0.0, 0.0, -np.inf, np.nan], smooth=False),
-        Case(i32[3]),
-    )
-
-
-class Activation(Composite, Real):
-    """A composite of one floating input."""
-
-    def infer(self, x: TensorType) -> TensorType:
-        return self.typed(x)
-
-
-@register
-class Relu6(Activation):
-    """min(max(x, 0), 6).
-
-    d/dx = 1 where 0 < x < 6, else 0 (at 0 and 6 too)
-    Source: Krizhevsky, Convolutional deep belief networks on CIFAR-10, 2010.
-    """
-
-    name = "relu6"
-    idempotent = True
-
-    def decompose(self, x: Tensor) -> Tensor:
-        return clip(x, 0, 6)
-
-    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
-        return where((x > 0) & (x < 6), g, 0)
-
-    cases = Case(f32["n", 4], smooth=False), Case([-1.5, 0.1, 5.9, 7.0]), Case([np.nan, np.inf])
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Sloped(Activation):
-    """An activation with a number `alpha`, which is its slope below 0 or what that tends to."""
-
-    alpha: float
-
-    def __post_init__(self) -> None:
-        if isinstance(self.alpha, numbers.Real):
-            object.__setattr__(self, "alpha", float(self.alpha))
-
-    def infer(self, x: TensorType) -> TensorType:
-        if not isinstance(self.alpha, float) or not math.isfinite(self.alpha):
-            raise AttributeValueError(f"alpha must be a finite number, got {self.alpha!r}")
-        return self.typed(x)
-
-    cases = (
-        Case(f32["n", 4], alpha=0.3),
-        Case([-30.0, -0.1, 0.1, 2.0], alpha=1),
-        Case([-0.0, 0.0, np.inf, np.nan], alpha=0.5),
-    )
-    rejects = (
-        Reject(i32[3], alpha=0.5, message="needs a floating input, got i32[3]"),
-        Reject(f32[3], alpha=math.inf, message="alpha must be a finite number, got inf"),
-        Reject(f32[3], alpha="x", message="alpha must be a finite number, got 'x'"),
-    )
-
-
-@register
-class LeakyRelu(Sloped):
-    """x where x > 0, else α x.
-
-    d/dx = 1 where x > 0, else α (at 0 too)
-    Source: Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models,
-    2013.
-    """
-
-    name = "leaky_relu"
-
-    def decompose(self, x: Tensor) -> Tensor:
-        return where(x > 0, x, self.alpha * x)
-
-    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
-        return where(x > 0, g, self.alpha * g)
 
 
 @register
@@ -146,6 +48,35 @@ class Elu(Sloped):
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return where(x > 0, g, g * (where(x > 0, 0, out) + self.alpha))
+
+
+@register
+class Celu(Sloped):
+    """The elu whose slope is continuous whatever α is: x where x > 0, else α (exp(x/α) - 1).
+
+    d/dx = 1 where x > 0, else exp(x/α) (at 0 too)
+    Source: Barron, Continuously differentiable exponential linear units, 2017,
+    https://arxiv.org/abs/1704.07483.
+    """
+
+    name = "celu"
+
+    def infer(self, x: TensorType) -> TensorType:
+        kind = super().infer(x)
+        if not self.alpha > 0:
+            raise AttributeValueError(f"alpha must be positive, got {self.alpha}")
+        return kind
+
+    def decompose(self, x: Tensor) -> Tensor:
+        return where(x > 0, x, self.alpha * expm1(where(x > 0, 0, x) / self.alpha))
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return where(x > 0, g, g * exp(where(x > 0, 0, x) / self.alpha))
+
+    rejects = (
+        *Sloped.rejects,
+        Reject(f32[3], alpha=0.0, message="alpha must be positive, got 0.0"),
+    )
 
 
 @register
@@ -300,54 +231,60 @@ class Gelu(Activation):
 
 
 @register
-class HardSigmoid(Activation):
-    """relu6(x + 3)/6, made of straight lines: 0 up to -3, 1 from 3 on.
+class Glu(Composite):
+    """The gated linear unit a · σ(b), where a and b are the halves of x along an axis.
 
-    Source: Howard et al., Searching for MobileNetV3, 2019, https://arxiv.org/abs/1905.02244.
+    Source: Dauphin, Fan, Auli and Grangier, Language modeling with gated convolutional networks,
+    2017, https://arxiv.org/abs/1612.08083.
     """
 
-    name = "hard_sigmoid"
+    name = "glu"
+
+    axis: int
+
+    def infer(self, x: TensorType) -> TensorType:
+        if normalize_axis(self.axis, x.rank) != self.axis:
+            raise AttributeValueError(f"axis {self.axis} must be counted from the front")
+        if not is_floating(x.dtype):
+            raise DTypeError(f"needs a floating input, got {x}", hint="convert it with .astype")
+        half = self._half(x.shape)
+        return x.with_shape((*x.shape[: self.axis], half, *x.shape[self.axis + 1 :]))
 
     def decompose(self, x: Tensor) -> Tensor:
-        return relu6(x + 3) / 6
+        half = self._half(x.shape)
+        values, gates = Split(self.axis, (half, half)).apply(x)
+        return values * sigmoid(gates)
 
-    cases = Case(f32["n", 4]), Case([-4.0, -2.5, 0.0, 3.5]), Case([-3.0, 3.0, np.inf, np.nan])
-
-
-@register
-class HardSwish(Activation):
-    """x relu6(x + 3)/6: silu with straight lines for its sigmoid.
-
-    Source: Howard et al., Searching for MobileNetV3, 2019, https://arxiv.org/abs/1905.02244.
-    """
-
-    name = "hard_swish"
-
-    def decompose(self, x: Tensor) -> Tensor:
-        return x * hard_sigmoid(x)
+    def _half(self, shape: Shape) -> Size:
+        size = shape[self.axis]
+        half = exact_quotient(size, 2)
+        if half is None:
+            raise ShapeError(
+                f"axis {self.axis} of size {size} has no two halves",
+                hint="its size must be even, as 4 and 2*n are",
+            )
+        return half
 
     cases = (
-        Case(f32["n", 4]),
-        Case([-4.0, -2.5, 0.0, 3.5]),
-        Case([-3.0, 3.0, np.inf, np.nan], smooth=False),
+        Case(f32["n", 4], axis=1),
+        Case(f64[2 * dim("n"), 3], axis=0),
+        Case([[40.0, -1.0, -np.inf, 2.0], [1.0, np.nan, 0.0, -800.0]], axis=1),
+    )
+    rejects = (
+        Reject(f32[2, 3], axis=1, message="axis 1 of size 3 has no two halves"),
+        Reject(f32["n"], axis=0, message="axis 0 of size n has no two halves"),
+        Reject(i32[4], axis=0, message="needs a floating input, got i32[4]"),
+        Reject(f32[4], axis=1, message="axis 1 is out of range for rank 1"),
+        Reject(f32[4], axis=-1, message="axis -1 must be counted from the front"),
     )
 
 
-relu = Relu()
-relu6 = Relu6()
 selu = Selu()
 softplus = Softplus()
 log_sigmoid = LogSigmoid()
 softsign = Softsign()
 silu = Silu()
 mish = Mish()
-hard_sigmoid = HardSigmoid()
-hard_swish = HardSwish()
-
-
-def leaky_relu(x: TensorLike, alpha: float = 0.01) -> Tensor:
-    """x where x > 0, else alpha · x; see `LeakyRelu`."""
-    return LeakyRelu(alpha)(x)
 
 
 def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
@@ -355,6 +292,18 @@ def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     return Elu(alpha)(x)
 
 
+def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, else alpha · (exp(x/alpha) - 1); see `Celu`."""
+    return Celu(alpha)(x)
+
+
 def gelu(x: TensorLike, approximate: Literal["none", "tanh"] = "none") -> Tensor:
     """x times the normal distribution function of x, exactly or by tanh; see `Gelu`."""
     return Gelu(approximate)(x)
+
+
+@builder
+def glu(x: TensorLike, axis: int = -1) -> Tensor:
+    """The first half of `x` along `axis` times the sigmoid of the second; see `Glu`."""
+    tensor = as_floating(x)
+    return Glu(normalize_axis(axis, tensor.ndim))(tensor)

@@ -215,6 +215,10 @@ def elu(x: float, alpha: float) -> float:
     return alpha * expm1(x) if x <= 0 else x
 
 
+def celu(x: float, alpha: float) -> float:
+    return x if x > 0 else alpha * expm1(x / alpha)
+
+
 def selu(x: float) -> float:
     """With α and λ in closed form, from Klambauer et al. 2017, equation 14."""
     one, two = math.erfc(math.sqrt(0.5)) * math.sqrt(math.e), math.erfc(math.sqrt(2)) * math.e**2
@@ -267,6 +271,7 @@ definitions: dict[str, Callable[..., Any]] = {
     "cast": cast,
     "cbrt": cbrt,
     "ceil": whole(math.ceil),
+    "celu": celu,
     "clip": clip,
     "copysign": math.copysign,
     "cos": total(math.cos),
@@ -286,6 +291,7 @@ definitions: dict[str, Callable[..., Any]] = {
     "greater_equal": lambda x, y: x >= y,
     "hard_sigmoid": hard_sigmoid,
     "hard_swish": lambda x: x * hard_sigmoid(x),
+    "hard_tanh": lambda x, low, high: clip(x, low, high),
     "hypot": math.hypot,
     "isclose": isclose,
     "isfinite": math.isfinite,
@@ -314,6 +320,7 @@ definitions: dict[str, Callable[..., Any]] = {
     "nextafter": math.nextafter,
     "not_equal": lambda x, y: x != y,
     "power": power,
+    "prelu": lambda x, slope: x if x > 0 else slope * x,
     "reciprocal": lambda x: divide(1.0, x),
     "relu": relu,
     "relu6": relu6,
@@ -336,6 +343,7 @@ definitions: dict[str, Callable[..., Any]] = {
     "subtract": lambda x, y: x - y,
     "tan": total(math.tan),
     "tanh": math.tanh,
+    "threshold": lambda x, threshold, value: x if x > threshold else value,
     "trunc": whole(math.trunc),
     "where": lambda condition, x, y: x if condition else y,
 }
