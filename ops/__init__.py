@@ -165,6 +165,8 @@ from graphwright.ops.trigonometric import (
     tan,
     tanh,
 )
+from graphwright.ops.unfold import fold, unfold
+from graphwright.ops.window import overlap_add, windows
 
 __all__ = [
     "Binary",
@@ -238,6 +240,7 @@ __all__ = [
     "flip",
     "floor",
     "floor_divide",
+    "fold",
     "full",
     "full_like",
     "gather_nd",
@@ -297,6 +300,7 @@ __all__ = [
     "ones",
     "ones_like",
     "outer",
+    "overlap_add",
     "pad",
     "positive",
     "pow",
@@ -359,10 +363,12 @@ __all__ = [
     "topk",
     "transpose",
     "trunc",
+    "unfold",
     "var",
     "vecdot",
     "weight_norm",
     "where",
+    "windows",
     "zeros",
     "zeros_like",
 ]
