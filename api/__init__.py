@@ -9,7 +9,7 @@ array([[2., 4., 6.]], dtype=float32)
 
 from typing import TYPE_CHECKING
 
-from graphwright import nn, ops
+from graphwright import nn, ops, random
 from graphwright.compiler.differentiate import grad
 from graphwright.graph.dim import dim
 from graphwright.graph.dtype import (
@@ -102,6 +102,7 @@ __all__ = [
     "ops",
     "parameter",
     "parse",
+    "random",
     "scope",
     "text",
     "uint8",

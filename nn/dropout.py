@@ -16,8 +16,8 @@ class Dropout(Module):
     1 / (1 - rate); else the input itself.
 
     x: floating, any shape. What is dropped follows from a key: the layer's seed, and a counter,
-    which is state: `model.updates` raises it by one with every training call, so that each step drops other
-    elements, and the same ones when the training is run again.
+    which is state: `model.updates` raises it by one with every training call, so that each step
+    drops other elements, and the same ones when the training is run again.
 
     Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, JMLR 2014.
     Raises AttributeValueError for a rate outside [0, 1).

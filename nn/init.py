@@ -1,5 +1,7 @@
 """Initial values of parameters, by the seed alone: NumPy arrays, float32 unless asked otherwise.
 
+Without a seed they take the next one of the process, another each time (see `gw.random.seed`).
+
 A kernel's last two sizes are its inputs and outputs; sizes before them are a receptive field, which
 multiplies both. Every initializer is called alike, `initializer(shape, seed=…, dtype=…)`: the ones
 that draw nothing take no notice of the seed.
@@ -19,6 +21,7 @@ from graphwright.graph.dtype import as_dtype, float32
 from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.source import here
 from graphwright.nn.choose import choose
+from graphwright.ops.keys import next_seed
 
 Array: TypeAlias = NDArray[Any]
 Initializer: TypeAlias = Callable[..., Array]
@@ -46,7 +49,7 @@ def normal(
     mean: float = 0.0,
     deviation: float = 0.05,
     *,
-    seed: int,
+    seed: int | None = None,
     dtype: DTypeLike = float32,
 ) -> Array:
     """Normal, with this mean and standard deviation."""
@@ -59,7 +62,7 @@ def uniform(
     low: float = -0.05,
     high: float = 0.05,
     *,
-    seed: int,
+    seed: int | None = None,
     dtype: DTypeLike = float32,
 ) -> Array:
     """Uniform from `low` to `high`."""
@@ -67,7 +70,9 @@ def uniform(
     return np.asarray(low + (high - low) * drawn, as_dtype(dtype))
 
 
-def glorot_uniform(shape: Sequence[int], *, seed: int, dtype: DTypeLike = float32) -> Array:
+def glorot_uniform(
+    shape: Sequence[int], *, seed: int | None = None, dtype: DTypeLike = float32
+) -> Array:
     """Uniform within ±√(6 / (inputs + outputs)): for tanh, sigmoid and softmax.
 
     Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks,
@@ -77,13 +82,17 @@ def glorot_uniform(shape: Sequence[int], *, seed: int, dtype: DTypeLike = float3
     return _within(shape, math.sqrt(6 / max(inputs + outputs, 1)), seed, dtype)
 
 
-def glorot_normal(shape: Sequence[int], *, seed: int, dtype: DTypeLike = float32) -> Array:
+def glorot_normal(
+    shape: Sequence[int], *, seed: int | None = None, dtype: DTypeLike = float32
+) -> Array:
     """Normal with variance 2 / (inputs + outputs); Glorot and Bengio 2010, equation 12."""
     inputs, outputs = fans(shape)
     return normal(shape, 0, math.sqrt(2 / max(inputs + outputs, 1)), seed=seed, dtype=dtype)
 
 
-def he_normal(shape: Sequence[int], *, seed: int, dtype: DTypeLike = float32) -> Array:
+def he_normal(
+    shape: Sequence[int], *, seed: int | None = None, dtype: DTypeLike = float32
+) -> Array:
     """Normal with variance 2 / inputs: for relu and its kin.
 
     He, Zhang, Ren and Sun, Delving Deep into Rectifiers, ICCV 2015, equation 10.
@@ -94,12 +103,16 @@ def he_normal(shape: Sequence[int], *, seed: int, dtype: DTypeLike = float32) ->
     return normal(shape, 0, math.sqrt(2 / max(fans(shape)[0], 1)), seed=seed, dtype=dtype)
 
 
-def he_uniform(shape: Sequence[int], *, seed: int, dtype: DTypeLike = float32) -> Array:
+def he_uniform(
+    shape: Sequence[int], *, seed: int | None = None, dtype: DTypeLike = float32
+) -> Array:
     """Uniform within ±√(6 / inputs), which has the variance of `he_normal`."""
     return _within(shape, math.sqrt(6 / max(fans(shape)[0], 1)), seed, dtype)
 
 
-def lecun_normal(shape: Sequence[int], *, seed: int, dtype: DTypeLike = float32) -> Array:
+def lecun_normal(
+    shape: Sequence[int], *, seed: int | None = None, dtype: DTypeLike = float32
+) -> Array:
     """Normal with variance 1 / inputs: for selu.
 
     LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998, equation 16.
@@ -107,7 +120,9 @@ def lecun_normal(shape: Sequence[int], *, seed: int, dtype: DTypeLike = float32)
     return normal(shape, 0, math.sqrt(1 / max(fans(shape)[0], 1)), seed=seed, dtype=dtype)
 
 
-def lecun_uniform(shape: Sequence[int], *, seed: int, dtype: DTypeLike = float32) -> Array:
+def lecun_uniform(
+    shape: Sequence[int], *, seed: int | None = None, dtype: DTypeLike = float32
+) -> Array:
     """Uniform within ±√(3 / inputs), which has the variance of `lecun_normal`."""
     return _within(shape, math.sqrt(3 / max(fans(shape)[0], 1)), seed, dtype)
 
@@ -154,7 +169,7 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     return field * sizes[max(len(sizes) - 2, 0)], field * sizes[-1]
 
 
-def _within(shape: Sequence[int], limit: float, seed: int, dtype: DTypeLike) -> Array:
+def _within(shape: Sequence[int], limit: float, seed: int | None, dtype: DTypeLike) -> Array:
     return uniform(shape, -limit, limit, seed=seed, dtype=dtype)
 
 
@@ -171,7 +186,9 @@ def _sizes(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(int(size) for size in shape)
 
 
-def _generator(seed: int) -> np.random.Generator:
+def _generator(seed: int | None) -> np.random.Generator:
+    if seed is None:
+        seed = next_seed()
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise AttributeValueError(
             f"a seed is a whole number, zero or more, got {seed!r}", source=here()

@@ -21,6 +21,7 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape
 from graphwright.nn.init import Initializer
 from graphwright.ops.convert import as_tensor
+from graphwright.ops.keys import process_seed
 
 
 class _Place(NamedTuple):
@@ -45,7 +46,7 @@ class Module:
     name: the scope of its nodes and the first part of its parameters' names. Unless it is set,
           modules within others take the attribute's name, the outermost one its class's
     seed: where the initial values of all parameters inside come from; each parameter's own seed
-          follows from this one and its name. 0 unless set
+          follows from this one and its name. That of `gw.random.seed` unless set
 
     >>> class Classifier(Module):
     ...     def __init__(self):
@@ -76,7 +77,7 @@ class Module:
         """
         for label, child in self.children:
             child.name = child.name or label
-        name, outer = self._name, _current.get() or _Place("", 0, False)
+        name, outer = self._name, _current.get() or _Place("", process_seed(), False)
         place = _Place(
             path=f"{outer.path}/{name}".strip("/"),
             seed=outer.seed if self.seed is None else self.seed,

@@ -145,6 +145,13 @@ def from_sign(quantile: Callable[[float], float]) -> Callable[..., np.ndarray]:
     return define
 
 
+def random_permutation(key: np.ndarray, size: int) -> np.ndarray:
+    out = np.empty((*key.shape[:-1], size), object)
+    for lead in np.ndindex(*key.shape[:-1]):
+        out[lead] = sorted(range(size), key=lambda i: bits_of(key[lead], i, 64))
+    return out
+
+
 def dropout(x: np.ndarray, key: np.ndarray, rate: float) -> np.ndarray:
     shares = random_uniform(key, x.shape[key.ndim - 1 :], np.dtype(np.float32))
     return np.where(shares >= rate, x / (1 - rate), 0.0)
@@ -160,6 +167,7 @@ definitions: dict[str, Callable[..., Any]] = {
     "random_gumbel": from_unit(lambda v: -math.log(-math.log1p(-v))),
     "random_laplace": from_sign(lambda v: -math.log(v)),
     "random_normal": from_sign(lambda v: -ndtri(v / 2)),
+    "random_permutation": random_permutation,
     "random_split": random_split,
     "random_uniform": random_uniform,
 }
