@@ -31,7 +31,7 @@ def backpropagate(
         if not node.op.differentiable or all(gradient is None for gradient in received):
             continue
         with derived(Origin(node.scope, node.source, "backward")):
-            for tensor, gradient in zip(node.inputs, _sent(node, received), strict=True):
+            for tensor, gradient in zip(node.inputs, gradients_of(node, received), strict=True):
                 if gradient is not None and tensor in reached:
                     known = gradients.get(tensor)
                     gradients[tensor] = gradient if known is None else known + gradient
@@ -49,7 +49,7 @@ def between(nodes: Sequence[Node], variables: Iterable[Tensor]) -> tuple[list[No
     return dependent, reached
 
 
-def _sent(node: Node, received: list[Tensor | None]) -> Sequence[Tensor | None]:
+def gradients_of(node: Node, received: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
     """The gradient that `node` sends to each of its inputs."""
     op = node.op
     if op.composite and type(op).gradient is Operator.gradient:
@@ -87,20 +87,28 @@ def _fitted(node: Node, tensor: Tensor, gradient: object) -> Tensor | None:
     return gradient
 
 
-def _through_decomposition(node: Node, received: list[Tensor | None]) -> list[Tensor | None]:
+def _through_decomposition(node: Node, received: Sequence[Tensor | None]) -> list[Tensor | None]:
     """A composite's gradient: that of the operators it is made of."""
     with derived(node.origin):
         answer = node.op.decompose(*node.inputs)
     outputs = answer if isinstance(answer, tuple) else (answer,)
+    gradients = pulled_back(outputs, received, node.inputs)
+    # An input given twice gets its whole gradient once.
+    first = {tensor: i for i, tensor in reversed(list(enumerate(node.inputs)))}
+    return [
+        gradient if first[tensor] == i else None
+        for i, (tensor, gradient) in enumerate(zip(node.inputs, gradients, strict=True))
+    ]
+
+
+def pulled_back(
+    outputs: Sequence[Tensor], received: Sequence[Tensor | None], inputs: Sequence[Tensor]
+) -> list[Tensor | None]:
+    """The gradients of `inputs` for those of `outputs`, through what lies between them."""
     seeds: Gradients = {}
     for output, gradient in zip(outputs, received, strict=True):
         if gradient is not None:
             seeds[output] = seeds[output] + gradient if output in seeds else gradient
-    inner = list(ancestors(outputs, stop=set(node.inputs)))
-    gradients = backpropagate(inner, seeds, node.inputs)
-    # An input given twice gets its whole gradient once.
-    first = {tensor: i for i, tensor in reversed(list(enumerate(node.inputs)))}
-    return [
-        gradients.get(tensor) if first[tensor] == i and is_floating(tensor.dtype) else None
-        for i, tensor in enumerate(node.inputs)
-    ]
+    inner = list(ancestors(outputs, stop=set(inputs)))
+    gradients = backpropagate(inner, seeds, inputs)
+    return [gradients.get(tensor) if is_floating(tensor.dtype) else None for tensor in inputs]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from graphwright.graph import tensor as language
 from graphwright.graph.dim import Size
 from graphwright.graph.errors import GraphwrightError
 from graphwright.graph.graph import ancestors
 from graphwright.graph.node import Node, derived
 from graphwright.graph.operator import Operator
-from graphwright.graph import tensor as language
 from graphwright.graph.tensor import Tensor
 
 

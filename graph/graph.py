@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from graphwright.graph.dim import Sizes
+from graphwright.graph.dim import Size, Sizes
 from graphwright.graph.display import Displayed
 from graphwright.graph.errors import GraphError
 from graphwright.graph.leaf import Parameter, ParameterLeaf
@@ -75,6 +75,14 @@ class Graph(Displayed):
             for tensor in node.inputs:
                 readers.setdefault(tensor, []).append(node)
         return {tensor: tuple(nodes) for tensor, nodes in readers.items()}
+
+    @cached_property
+    def flops(self) -> Size:
+        """The floating-point operations of all its nodes."""
+        total: Size = 0
+        for node in self.operations:
+            total = total + node.op.flops(*(tensor.type for tensor in node.inputs))
+        return total
 
     @cached_property
     def key(self) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -32,6 +33,8 @@ class Origin(NamedTuple):
         return self._replace(source=self.source | other.source)
 
 
+_serials = itertools.count()
+
 _scope: ContextVar[str] = ContextVar("scope", default="")
 _derived: ContextVar[Origin | None] = ContextVar("derived", default=None)
 
@@ -42,14 +45,16 @@ class Node:
     scope:  the path of enclosing blocks in which it was made
     source: the user's line that made it, or the lines of all the nodes that it replaces
     phase:  forward or backward
+    serial: grows from node to node as they are made: tells what a function made while it ran
     """
 
-    __slots__ = ("__weakref__", "inputs", "op", "origin", "outputs")
+    __slots__ = ("__weakref__", "inputs", "op", "origin", "outputs", "serial")
 
     op: Operator
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     origin: Origin
+    serial: int
 
     def __init__(
         self,
@@ -61,6 +66,7 @@ class Node:
         fix = object.__setattr__
         fix(self, "op", op)
         fix(self, "inputs", tuple(inputs))
+        fix(self, "serial", next(_serials))
         fix(self, "origin", _derived.get() or Origin(_scope.get(), here()))
         fix(self, "outputs", tuple(tensor_class(self, i, kind) for i, kind in enumerate(types)))
 
@@ -85,6 +91,11 @@ class Node:
     def __repr__(self) -> str:
         types = ", ".join(str(tensor.type) for tensor in self.outputs)
         return f"<{self.op!r}: {types}>"
+
+
+def next_serial() -> int:
+    """Less than the serial of every node made from now on, and more than that of every other."""
+    return next(_serials)
 
 
 @contextmanager

@@ -84,6 +84,8 @@ class Operator(_Frozen):
     """f(f(x)) is x, to the bit."""
     composite: ClassVar[bool] = False
     """Defined by `decompose` into other operators."""
+    higher_order: ClassVar[bool] = False
+    """Holds graphs among its attributes and runs them: see `graphs`."""
     leaf: ClassVar[bool] = False
     """An input or a parameter: has no kernel; its value comes from outside the graph."""
     differentiable: ClassVar[bool] = True
@@ -113,6 +115,19 @@ class Operator(_Frozen):
         None stands for an input without a gradient.
         """
         raise self._incomplete("gradient")
+
+    def tangent(
+        self,
+        tangents: Sequence[Tensor | None],
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+    ) -> Sequence[Tensor | None]:
+        """How each output moves when the inputs move: its directional derivative.
+
+        tangents: for each input how it moves, or None where it doesn't; at least one does
+        Only for operators that have no gradient, or a poor one: otherwise this follows from it.
+        """
+        raise self._incomplete("tangent")
 
     def decompose(self, *inputs: Any, **_: Any) -> Tensor | tuple[Tensor, ...]:
         """For composites: the same value by other operators."""
@@ -214,6 +229,13 @@ class Operator(_Frozen):
     def body(self) -> Graph | None:
         """The graph that a fused operator stands for, with the same inputs and outputs in order."""
         return None
+
+    @property
+    def graphs(self) -> dict[str, Graph]:
+        """Of a higher-order operator, the attributes that are graphs."""
+        if not self.higher_order:
+            return {}
+        return {k: v for k, v in self.attributes.items() if hasattr(v, "operations")}
 
     @property
     def attributes(self) -> dict[str, Any]:

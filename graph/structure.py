@@ -34,3 +34,19 @@ def _rebuild(structure: Any, leaves: Iterator[Any]) -> Any:
     if isinstance(structure, list):
         return [_rebuild(item, leaves) for item in structure]
     return next(leaves)
+
+
+def skeleton(structure: Any) -> Any:
+    """The structure alone, to compare: each leaf is the same."""
+    return unflatten(structure, [...] * len(flatten(structure)))
+
+
+def paths(structure: Any, root: str) -> list[str]:
+    """How each leaf is reached: `state`, `state[0]`, `state['h']`."""
+    if structure is None:
+        return []
+    if isinstance(structure, dict):
+        return [path for key, item in structure.items() for path in paths(item, f"{root}[{key!r}]")]
+    if isinstance(structure, tuple | list):
+        return [path for i, item in enumerate(structure) for path in paths(item, f"{root}[{i}]")]
+    return [root]

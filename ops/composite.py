@@ -45,10 +45,7 @@ class Composite(Operator):
         return results if len(results) > 1 else results[0]
 
     def flops(self, *types: Any, **_: Any) -> Size:
-        total: Size = 0
-        for node in decomposition(self, types).operations:
-            total = total + node.op.flops(*(tensor.type for tensor in node.inputs))
-        return total
+        return decomposition(self, types).flops
 
 
 def _without_place(error: GraphwrightError) -> GraphwrightError:

@@ -157,7 +157,11 @@ def _converted(operand: Any, dtype: np.dtype) -> Any:
 
 def _converted_attribute(value: Any, dtype: np.dtype) -> Any:
     if isinstance(value, Graph):
-        xs = [gw.input(str(x.name), x.shape, dtype) for x in value.inputs]
+        kinds = [dtype if is_floating(x.dtype) else x.dtype for x in value.inputs]
+        xs = [
+            gw.input(str(x.name), x.shape, kind)
+            for x, kind in zip(value.inputs, kinds, strict=True)
+        ]
         new = dict(zip(value.inputs, xs, strict=True))
         for node in value.operations:
             copy_node(node, new)

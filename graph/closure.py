@@ -1,0 +1,99 @@
+"""From Python functions to graphs that operators can hold: what they read becomes inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from graphwright.graph import tensor as language
+from graphwright.graph.graph import Graph, ancestors, copy_node
+from graphwright.graph.leaf import Input
+from graphwright.graph.node import Node, Origin, derived, next_serial
+from graphwright.graph.structure import flatten, unflatten
+from graphwright.graph.tensor import Tensor
+from graphwright.graph.types import TensorType
+
+
+@dataclass(frozen=True)
+class Closure:
+    """A graph, and what it reads from around it.
+
+    graph:     its inputs are the arguments, then one for each captured tensor
+    captured:  the tensors from around it
+    outputs:   as the function made them, to tell in errors where
+    structure: how the function gave them: in tuples, lists and dicts
+    """
+
+    graph: Graph
+    captured: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    structure: Any = None
+
+
+def trace(
+    function: Callable[..., Any], arguments: Any, types: Sequence[TensorType], *, hoist: bool
+) -> Closure:
+    """What `function` computes from arguments of these types.
+
+    arguments: a tuple of structures, whose leaves stand for the arguments, in order
+    hoist:     capture also what the function makes without using its arguments, so that a loop
+               does not compute it again and again
+    Captured is what was there before the function ran, constants excepted. Raises DTypeError when
+    it gives what is no tensor and no array.
+    """
+    first = next_serial()
+    with derived(Origin()):
+        inputs = [Input(f"x{i}", kind)() for i, kind in enumerate(types)]
+    answer = function(*unflatten(arguments, inputs))
+    outputs = [language.vocabulary.as_tensor(leaf) for leaf in flatten(answer)]
+    closure = close(inputs, outputs, lambda node: hoist or node.serial < first)
+    return replace(closure, structure=answer)
+
+
+def close(
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    outside: Callable[[Node], bool] = lambda node: True,
+) -> Closure:
+    """A graph that computes `outputs` from `inputs`, with whatever else it needs as more inputs.
+
+    outside: of the nodes that do not depend on `inputs`, those whose outputs are captured; the
+             others are copied. Leaves are always captured, and what has no inputs never
+    """
+    given = set(inputs)
+    nodes = list(ancestors(outputs, stop=given))
+    dependent = set(given)
+    outer: set[Tensor] = set()
+    for node in nodes:
+        if any(tensor in dependent for tensor in node.inputs):
+            dependent.update(node.outputs)
+        elif node.op.leaf or (node.inputs and outside(node)):
+            outer.update(tensor for tensor in node.outputs if tensor not in given)
+    new: dict[Tensor, Tensor] = {}
+    captured = _boundary(outputs, given, outer)
+    for i, tensor in enumerate((*inputs, *captured)):
+        with derived(tensor.node.origin):
+            new[tensor] = Input(f"x{i}", tensor.type)()
+    fresh = [new[tensor] for tensor in (*inputs, *captured)]
+    for node in ancestors(outputs, stop=set(new)):
+        copy_node(node, new)
+    graph = Graph(fresh, [new.get(tensor, tensor) for tensor in outputs])
+    return Closure(graph, tuple(captured), tuple(outputs))
+
+
+def inline(graph: Graph, arguments: Sequence[Tensor]) -> list[Tensor]:
+    """The outputs of `graph` on these tensors, as nodes of the graph around it."""
+    new = dict(zip(graph.inputs, arguments, strict=True))
+    for node in graph.operations:
+        copy_node(node, new)
+    return [new.get(tensor, tensor) for tensor in graph.outputs]
+
+
+def _boundary(outputs: Sequence[Tensor], given: set[Tensor], outer: set[Tensor]) -> list[Tensor]:
+    """The tensors of `outer` that are read by others, or are outputs, in order of use."""
+    found: dict[Tensor, None] = {}
+    for node in ancestors(outputs, stop=given | outer):
+        found.update(dict.fromkeys(tensor for tensor in node.inputs if tensor in outer))
+    found.update(dict.fromkeys(tensor for tensor in outputs if tensor in outer))
+    return list(found)
