@@ -44,8 +44,10 @@ from graphwright.ops.bitwise import (
     right_shift,
 )
 from graphwright.ops.case import Case, Reject, Within
+from graphwright.ops.classification import cross_entropy, nll_loss, sparse_categorical_cross_entropy
 from graphwright.ops.comparison import equal, greater, greater_equal, less, less_equal, not_equal
 from graphwright.ops.composite import Composite
+from graphwright.ops.cond import cond
 from graphwright.ops.convert import as_tensor, cast, size
 from graphwright.ops.creation import (
     arange,
@@ -86,6 +88,7 @@ from graphwright.ops.group_norm import group_norm, instance_norm, local_response
 from graphwright.ops.indexing import embed, flip, index, slice
 from graphwright.ops.joining import concatenate, pad, split, stack
 from graphwright.ops.keys import random_fold_in, random_key, random_split
+from graphwright.ops.likelihood import gaussian_nll, kl_divergence, poisson_nll
 from graphwright.ops.linear import matmul
 from graphwright.ops.logical import (
     isfinite,
@@ -96,7 +99,6 @@ from graphwright.ops.logical import (
     logical_or,
     logical_xor,
 )
-from graphwright.ops.loss import cross_entropy, mse
 from graphwright.ops.movement import (
     broadcast_to,
     expand_dims,
@@ -137,8 +139,19 @@ from graphwright.ops.rectifier import (
     threshold,
 )
 from graphwright.ops.reduction import all, any, argmax, argmin, count_nonzero, max, min, prod, sum
+from graphwright.ops.regression import huber, log_cosh, mae, mse, smooth_l1
 from graphwright.ops.rounding import ceil, floor, round, trunc
+from graphwright.ops.sampling import (
+    random_bernoulli,
+    random_categorical,
+    random_choice,
+    random_permutation,
+    random_randint,
+    random_truncated_normal,
+)
+from graphwright.ops.scan import scan
 from graphwright.ops.selection import stop_gradient, where
+from graphwright.ops.solve import inv, solve, triangular_solve
 from graphwright.ops.sorting import argsort, searchsorted, sort, topk
 from graphwright.ops.statistics import logsumexp, mean, std, var
 from graphwright.ops.tensor_products import cross, inner, kron, outer, tensordot, vecdot
@@ -166,6 +179,7 @@ from graphwright.ops.trigonometric import (
     tanh,
 )
 from graphwright.ops.unfold import fold, unfold
+from graphwright.ops.while_loop import while_loop
 from graphwright.ops.window import overlap_add, windows
 
 __all__ = [
@@ -216,6 +230,7 @@ __all__ = [
     "celu",
     "clip",
     "concatenate",
+    "cond",
     "copysign",
     "cos",
     "cosh",
@@ -244,6 +259,7 @@ __all__ = [
     "full",
     "full_like",
     "gather_nd",
+    "gaussian_nll",
     "gelu",
     "glu",
     "greater",
@@ -252,14 +268,17 @@ __all__ = [
     "hard_sigmoid",
     "hard_swish",
     "hard_tanh",
+    "huber",
     "hypot",
     "index",
     "inner",
     "instance_norm",
+    "inv",
     "isclose",
     "isfinite",
     "isinf",
     "isnan",
+    "kl_divergence",
     "kron",
     "l2_normalize",
     "layer_norm",
@@ -272,6 +291,7 @@ __all__ = [
     "log1p",
     "log2",
     "log10",
+    "log_cosh",
     "log_sigmoid",
     "log_softmax",
     "logaddexp",
@@ -280,6 +300,7 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logsumexp",
+    "mae",
     "matmul",
     "matrix_transpose",
     "max",
@@ -295,6 +316,7 @@ __all__ = [
     "ndtri",
     "negative",
     "nextafter",
+    "nll_loss",
     "not_equal",
     "one_hot",
     "ones",
@@ -302,20 +324,27 @@ __all__ = [
     "outer",
     "overlap_add",
     "pad",
+    "poisson_nll",
     "positive",
     "pow",
     "power",
     "prelu",
     "prod",
     "product_of_others",
+    "random_bernoulli",
     "random_bits",
+    "random_categorical",
+    "random_choice",
     "random_exponential",
     "random_fold_in",
     "random_gumbel",
     "random_key",
     "random_laplace",
     "random_normal",
+    "random_permutation",
+    "random_randint",
     "random_split",
+    "random_truncated_normal",
     "random_uniform",
     "reciprocal",
     "register",
@@ -328,6 +357,7 @@ __all__ = [
     "round",
     "rsqrt",
     "running_statistics",
+    "scan",
     "scatter_add",
     "scatter_nd",
     "searchsorted",
@@ -340,10 +370,13 @@ __all__ = [
     "sinh",
     "size",
     "slice",
+    "smooth_l1",
     "softmax",
     "softplus",
     "softsign",
+    "solve",
     "sort",
+    "sparse_categorical_cross_entropy",
     "split",
     "sqrt",
     "square",
@@ -362,12 +395,14 @@ __all__ = [
     "threshold",
     "topk",
     "transpose",
+    "triangular_solve",
     "trunc",
     "unfold",
     "var",
     "vecdot",
     "weight_norm",
     "where",
+    "while_loop",
     "windows",
     "zeros",
     "zeros_like",
