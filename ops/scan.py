@@ -44,8 +44,6 @@ from graphwright.ops.shapes import as_shape
 _STEP = example_graph(
     [f64[3], f64[3], f64[3]], lambda h, x, w: (add(multiply(h, w), square(x)), multiply(h, x))
 )
-    [f64[3], f64[3], f64[3]], lambda h, x, w: (add(multiply(h, w), square(x)), multiply(h, x))
-)
 _POWERS = example_graph([f64[2], f64[2]], lambda h, w: (multiply(h, w),))
 _SQUARES = example_graph([f64[2]], lambda x: (square(x), x))
 
