@@ -1,147 +1,192 @@
-"""Losses: composites that say how far a prediction is from what it should be."""
+"""Losses: composites that say how far a prediction is from what it should be.
+
+Here is what they share: each has a loss for every element or every row, and gives the mean of
+them, the sum, or all. The losses themselves are in `regression`, `binary_loss`, `classification`,
+`embedding_loss` and `ctc`.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+import math
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias
 
-from graphwright.graph.dim import Size
-from graphwright.graph.dtype import is_floating, is_integer, short_name
-from graphwright.graph.errors import DTypeError, ShapeError
-from graphwright.graph.operator import register
+from graphwright.graph.dtype import DType, is_floating, short_name
+from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.tensor import Tensor, TensorLike
-from graphwright.graph.types import TensorType
-from graphwright.ops.case import Case, Reject, Within, f32, f64, i32, i64, u8
+from graphwright.graph.types import Shape, TensorType
+from graphwright.ops.case import Reject, f32, f64, i32
 from graphwright.ops.composite import Composite
-from graphwright.ops.convert import as_floating, as_tensor, builder, cast, promoted
-from graphwright.ops.gather import one_hot
-from graphwright.ops.movement import expand_dims
-from graphwright.ops.normalization import log_softmax, softmax
+from graphwright.ops.convert import as_floating, as_tensor, cast, common_dtype
+from graphwright.ops.exponential import log, log1p
+from graphwright.ops.movement import broadcast_to
+from graphwright.ops.reduction import sum
 from graphwright.ops.selection import where
-from graphwright.ops.shapes import shape_text
+from graphwright.ops.shapes import broadcast, normalize_axis, shape_text
+from graphwright.ops.statistics import mean, widened
+
+Reduce: TypeAlias = Literal["mean", "sum", "none"]
 
 
-@register
-class CrossEntropy(Composite):
-    """The mean over the batch of -log softmax(logits)[label], over the last axis of the logits.
+@dataclass(frozen=True, eq=False, repr=False)
+class Loss(Composite):
+    """Losses, and what `reduce` makes of them: their "mean", their "sum", or "none" of these.
 
-    logits: floating, [..., classes]
-    labels: integers from 0 to classes - 1, [...]; where one is outside, the loss and the
-            gradient of its row are nan
-    d/dlogits = (softmax(logits) - one_hot(labels)) / batch (Bishop, Pattern Recognition and
-    Machine Learning, 2006, eq. 4.109)
+    16-bit floats are computed as float32.
     """
 
-    name = "cross_entropy"
+    reduce: Reduce
 
-    def infer(self, logits: TensorType, labels: TensorType) -> TensorType:
-        if not is_floating(logits.dtype):
-            raise DTypeError(f"needs floating logits, got {short_name(logits.dtype)}")
-        if not is_integer(labels.dtype):
-            raise DTypeError(
-                f"labels must be integers, got {short_name(labels.dtype)}",
-                hint="labels are class numbers; argmax(rows, axis=-1) makes them of one-hot rows",
+    def outcome(self, dtype: DType, losses: Shape, weights: TensorType | None = None) -> TensorType:
+        """For `infer`: the type of the result, for losses of that shape and their weights."""
+        if self.reduce not in ("mean", "sum", "none"):
+            raise AttributeValueError(
+                f"the reduction is {self.reduce!r}", hint='it is "mean", "sum" or "none"'
             )
-        if not logits.rank:
-            raise ShapeError("needs logits with an axis of classes, got rank 0")
-        if logits.shape[:-1] != labels.shape:
-            raise ShapeError(
-                f"labels have shape {shape_text(labels.shape)}, "
-                f"not {shape_text(logits.shape[:-1])}",
-                hint="one label for each row of logits",
-            )
-        if logits.shape[-1] == 0:
-            raise ShapeError("there are no classes: the last axis of the logits is empty")
-        return logits.with_shape(())
+        if weights is not None:
+            _check_weights(dtype, losses, weights)
+        return TensorType(dtype, losses if self.reduce == "none" else ())
 
-    def decompose(self, logits: Tensor, labels: Tensor) -> Tensor:
-        classes = logits.shape[-1]
-        chosen = one_hot(labels, classes, bool)
-        picked = where(chosen, log_softmax(logits), 0).sum(-1)
-        # A wrong label is to be seen, not to pass for a perfect prediction.
-        return -where(_are_classes(labels, classes), picked, np.nan).mean()
+    def weighed(self, losses: Tensor, weights: Tensor | None, dtype: DType) -> Tensor:
+        """`losses` reduced; with weights, each counts as often as its weight says."""
+        if weights is None:
+            return self.reduced(losses, dtype)
+        spread = broadcast_to(widened(weights), losses.shape)
+        return self.reduced(losses * spread, dtype, spread)
 
-    def gradient(
-        self, logits: Tensor, labels: Tensor, out: Tensor, g: Tensor
-    ) -> tuple[Tensor, None]:
-        classes = logits.shape[-1]
-        error = softmax(logits) - one_hot(labels, classes, logits.dtype)
-        weight = where(_are_classes(labels, classes), g / labels.size, np.nan)
-        return error * expand_dims(weight, -1), None
+    def reduced(self, losses: Tensor, dtype: DType, weights: Tensor | None = None) -> Tensor:
+        """`losses` reduced to `dtype`; `weights`, with which they were multiplied, divide the mean.
 
-    cases = (
-        Case(f32["n", 4], Within(i64["n"], 0, 4)),
-        Case(f64[2, 3, 5], Within(u8[2, 3], 0, 5)),
-        Case(f64[3], Within(i32[()], 0, 3)),
-        Case([[1e3, 0.0], [-1e3, 1e3]], [0, 0]),
-        Case([[1.0, 2.0], [3.0, 4.0]], [1, 2], smooth=False),
-        Case([[1.0, 2.0], [3.0, 4.0]], [-1, 0], smooth=False),
+        Where all weights are 0 the mean is nan, as that of no losses.
+        """
+        if self.reduce == "sum":
+            losses = sum(losses)
+        elif self.reduce == "mean":
+            losses = mean(losses) if weights is None else sum(losses) / sum(weights)
+        return cast(losses, dtype)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ElementLoss(Loss):
+    """A loss for each pair of elements of two tensors of one shape."""
+
+    def infer(
+        self, prediction: TensorType, target: TensorType, weights: TensorType | None = None
+    ) -> TensorType:
+        check_alike(prediction=prediction, target=target)
+        return self.outcome(prediction.dtype, prediction.shape, weights)
+
+    def decompose(
+        self, prediction: Tensor, target: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
+        losses = self.each(widened(prediction), widened(target))
+        return self.weighed(losses, weights, prediction.dtype)
+
+    def each(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The losses."""
+        raise self._incomplete("each")
+
+    rejects: ClassVar[tuple[Reject, ...]] = (
+        Reject(f32["n", 1], f32["n"], reduce="mean", message="shapes [n,1] and [n] differ"),
+        Reject(f32[2], f64[2], reduce="mean", message="dtypes differ: f32 and f64"),
+        Reject(i32[2], i32[2], reduce="mean", message="needs floating inputs, got i32"),
+        Reject(f32[2], f32[2], reduce="max", message="the reduction is 'max'"),
+        Reject(f32[2, 3], f32[2, 3], f32[2], reduce="sum", message="weights have shape [2], and"),
+        Reject(f32[3], f32[3], f32[2, 3], reduce="sum", message="weights have shape [2,3], and"),
+        Reject(f32[2], f32[2], f64[2], reduce="sum", message="dtypes differ: f32 and f64"),
     )
-    rejects = (
-        Reject(f32[2, 3], f32[2], message="labels must be integers, got f32"),
-        Reject(i32[2, 3], i32[2], message="needs floating logits, got i32"),
-        Reject(f32[2, 3], i32[2, 3], message="labels have shape [2,3], not [2]"),
-        Reject(f32["n", 3], i32["m"], message="labels have shape [m], not [n]"),
-        Reject(f32[()], i32[()], message="needs logits with an axis of classes"),
-        Reject(f32[2, 0], i32[2], message="there are no classes"),
-    )
 
 
-def _are_classes(labels: Tensor, classes: Size) -> Tensor:
-    """Which labels are numbers of classes."""
-    number = cast(labels, np.int64)
-    return (number >= 0) & (number < classes)
+def check_alike(**inputs: TensorType) -> None:
+    """For `infer`: raise unless these have one floating dtype and one shape."""
+    names, kinds = list(inputs), list(inputs.values())
+    if any(kind.dtype != kinds[0].dtype for kind in kinds):
+        dtypes = " and ".join(short_name(kind.dtype) for kind in kinds)
+        raise DTypeError(f"dtypes differ: {dtypes}", hint="cast one to the other's dtype")
+    if not is_floating(kinds[0].dtype):
+        raise DTypeError(f"needs floating inputs, got {short_name(kinds[0].dtype)}")
+    if any(kind.shape != kinds[0].shape for kind in kinds):
+        shapes = " and ".join(shape_text(kind.shape) for kind in kinds)
+        raise ShapeError(
+            f"shapes {shapes} differ",
+            hint=f"{' and '.join(names)} do not broadcast; reshape one of them",
+        )
 
 
-@builder
-def cross_entropy(logits: TensorLike, labels: TensorLike) -> Tensor:
-    """The mean cross-entropy of integer class labels under softmax(logits); see `CrossEntropy`.
+def without_axis(x: TensorType, axis: int) -> Shape:
+    """For `infer`: the shape of what is left of `x` when an axis is folded."""
+    if normalize_axis(axis, x.rank) != axis:
+        raise AttributeValueError(f"axis {axis} must be counted from the front")
+    return (*x.shape[:axis], *x.shape[axis + 1 :])
 
-    logits: [..., classes], not yet through softmax; labels: [...]
+
+def check_number(name: str, value: float, least: float, open: bool = False) -> None:
+    """For `infer`: raise AttributeValueError unless `value` is finite and at least `least`.
+
+    open: it must be greater
     """
-    return CrossEntropy()(as_floating(logits), as_tensor(labels))
+    if not math.isfinite(value) or value < least or (open and value == least):
+        bound = f"greater than {least:g}" if open else f"at least {least:g}"
+        raise AttributeValueError(f"{name} must be a number {bound}, got {value}")
 
 
-@register
-class MeanSquaredError(Composite):
-    """The mean of (prediction - target)² over all elements.
+def as_number(name: str, value: object) -> float:
+    """`value` as an attribute. Raises AttributeValueError for what is no real number."""
+    if not isinstance(value, numbers.Real):
+        raise AttributeValueError(f"{name} must be a number, got {value!r}")
+    return float(value)
 
-    d/dprediction = 2 (prediction - target) / size
+
+def operands(
+    weights: TensorLike | None, prediction: TensorLike, *others: TensorLike
+) -> tuple[Tensor, ...]:
+    """All as tensors of the dtype that the floating ones promote to, `weights` at the end if any.
+
+    The weights follow the others; integers become float64 where nothing is floating.
     """
+    first = as_floating(prediction)
+    floating = [x for x in others if isinstance(x, float) or is_floating(common_dtype(x))]
+    dtype = common_dtype(first, *floating)
+    given = others if weights is None else (*others, weights)
+    return cast(first, dtype), *(as_tensor(x, dtype) for x in given)
 
-    name = "mse"
 
-    def infer(self, prediction: TensorType, target: TensorType) -> TensorType:
-        if prediction.dtype != target.dtype:
-            names = f"{short_name(prediction.dtype)} and {short_name(target.dtype)}"
-            raise DTypeError(f"dtypes differ: {names}", hint="cast one to the other's dtype")
-        if not is_floating(prediction.dtype):
-            raise DTypeError(f"needs floating inputs, got {short_name(prediction.dtype)}")
-        if prediction.shape != target.shape:
-            shapes = f"{shape_text(prediction.shape)} and {shape_text(target.shape)}"
-            raise ShapeError(
-                f"shapes {shapes} differ",
-                hint="prediction and target do not broadcast; reshape one of them",
-            )
-        return prediction.with_shape(())
+def clamped_log(probability: Tensor) -> Tensor:
+    """log(p), but -100 where p < exp(-100), with the gradient 0 there; nan below 0."""
+    return _clamped(log, probability, probability)
 
-    def decompose(self, prediction: Tensor, target: Tensor) -> Tensor:
-        difference = prediction - target
-        return (difference * difference).mean()
 
-    cases = (
-        Case(f32["n", 3], f32["n", 3]),
-        Case(f64[2], f64[2]),
-        Case(f64[()], f64[()]),
+def clamped_log_of_rest(probability: Tensor) -> Tensor:
+    """log(1 - p), accurate for small p too; clamped like `clamped_log`, nan above 1."""
+    return _clamped(log1p, -probability, 1 - probability)
+
+
+def _clamped(logarithm: Callable[[Tensor], Tensor], x: Tensor, value: Tensor) -> Tensor:
+    """`logarithm(x)`, which is log(value), but -100 where `value` is next to 0."""
+    tiny = (value >= 0) & (value < math.exp(-100))
+    return where(tiny, -100, logarithm(where(tiny, 0.5, x)))
+
+
+def _check_weights(dtype: DType, losses: Shape, weights: TensorType) -> None:
+    if weights.dtype != dtype:
+        names = f"{short_name(dtype)} and {short_name(weights.dtype)}"
+        raise DTypeError(f"dtypes differ: {names}", hint="cast the weights to the other's dtype")
+    try:
+        fits = broadcast(losses, weights.shape) == losses
+    except ShapeError:
+        fits = False
+    if not fits:
+        raise ShapeError(
+            f"weights have shape {shape_text(weights.shape)}, and the losses {shape_text(losses)}",
+            hint="weights broadcast to the losses; expand_dims adds axes of size 1",
+        )
+
+
+def extended(rejects: tuple[Reject, ...], **attributes: Any) -> tuple[Reject, ...]:
+    """`rejects` for an operator with more attributes."""
+    return tuple(
+        Reject(*each.operands, message=each.message, **{**each.attributes, **attributes})
+        for each in rejects
     )
-    rejects = (
-        Reject(f32["n", 1], f32["n"], message="shapes [n,1] and [n] differ"),
-        Reject(f32[2], f64[2], message="dtypes differ: f32 and f64"),
-        Reject(i32[2], i32[2], message="needs floating inputs, got i32"),
-    )
-
-
-@builder
-def mse(prediction: TensorLike, target: TensorLike) -> Tensor:
-    """The mean squared error, of two tensors of one shape; see `MeanSquaredError`."""
-    first, second = promoted(prediction, target)
-    return MeanSquaredError()(as_floating(first), as_floating(second))

@@ -314,19 +314,6 @@ def layer_norm(
     return built(x.shape, element)
 
 
-def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
-    losses = []
-    for index in np.ndindex(*labels.shape):
-        row = [item(logits, (*index, j)) for j in range(logits.shape[-1])]
-        label = item(labels, index)
-        losses.append(log_sum_exp(row) - row[label] if 0 <= label < len(row) else nan)
-    return mean(losses)
-
-
-def mse(prediction: np.ndarray, target: np.ndarray) -> float:
-    return mean([(p - t) ** 2 for p, t in zip(prediction.flat, target.flat, strict=True)])
-
-
 definitions: dict[str, Callable[..., Any]] = {
     "all": reduction(lambda values: False not in values),
     "any": reduction(lambda values: True in values),
@@ -336,7 +323,6 @@ definitions: dict[str, Callable[..., Any]] = {
     "broadcast_to": broadcast_to,
     "concatenate": concatenate,
     "constant": lambda value: value.array.tolist(),
-    "cross_entropy": cross_entropy,
     "embed": embed,
     "expand_dims": expand_dims,
     "layer_norm": layer_norm,
@@ -346,7 +332,6 @@ definitions: dict[str, Callable[..., Any]] = {
     "max": reduction(largest),
     "mean": reduction(mean),
     "min": reduction(smallest),
-    "mse": mse,
     "one_hot": one_hot,
     "pad": pad,
     "prod": reduction(lambda values: math.prod(values)),

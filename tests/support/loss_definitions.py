@@ -1,0 +1,189 @@
+"""What losses mean: naive loops over elements and rows, by the formulas as they are printed.
+
+See `structural_definitions` for the form. Each loss is a function on Python's own numbers, or on
+lists of them; `elementwise` and `reduced` do the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+inf, nan = math.inf, math.nan
+
+
+def reduced(losses: Any, weights: Any, reduce: str) -> Any:
+    """The mean, the sum or all of the losses; with weights, each multiplied by its weight."""
+    losses = np.asarray(losses, object)
+    heavy = np.broadcast_to(1.0 if weights is None else weights, losses.shape)
+    products = [loss * w for loss, w in zip(losses.flat, heavy.flat, strict=True)]
+    if reduce == "none":
+        return np.array(products, np.float64).reshape(losses.shape)
+    total = added(products)
+    return total if reduce == "sum" else quotient(total, added(heavy.flat))
+
+
+def added(values: Iterable[float]) -> float:
+    """The sum, exactly rounded where it is finite."""
+    terms = [float(value) for value in values]
+    finite = all(map(math.isfinite, terms)) and sum(map(abs, terms)) < inf
+    return math.fsum(terms) if finite else sum(terms)
+
+
+def quotient(x: float, y: float) -> float:
+    return x / y if y else nan if not x or x != x else math.copysign(inf, x)
+
+
+def elementwise(loss: Callable[..., float], count: int = 2) -> Callable[..., Any]:
+    """The definition of a loss of `count` tensors of one shape, and perhaps weights."""
+
+    def define(*arrays: np.ndarray, reduce: str, **attributes: Any) -> Any:
+        own, weights = arrays[:count], arrays[count] if len(arrays) > count else None
+        losses = np.empty(own[0].shape, object)
+        for index in np.ndindex(*own[0].shape):
+            losses[index] = loss(*(x[index].item() for x in own), **attributes)
+        return reduced(losses, weights, reduce)
+
+    return define
+
+
+def rows(x: np.ndarray, axis: int) -> dict[tuple[int, ...], list[float]]:
+    """The lists of elements along an axis, by the index of the others."""
+    last = np.moveaxis(x, axis, -1)
+    return {index: last[index].tolist() for index in np.ndindex(*last.shape[:-1])}
+
+
+def by_rows(loss: Callable[..., float], count: int = 2) -> Callable[..., Any]:
+    """The definition of a loss of `count` tensors with one loss for each row along `axis`."""
+
+    def define(*arrays: np.ndarray, reduce: str, axis: int, **attributes: Any) -> Any:
+        own, weights = arrays[:count], arrays[count] if len(arrays) > count else None
+        found = [rows(x, axis) for x in own]
+        losses = np.empty(np.moveaxis(own[0], axis, -1).shape[:-1], object)
+        for index in np.ndindex(*losses.shape):
+            losses[index] = loss(*(each[index] for each in found), **attributes)
+        return reduced(losses, weights, reduce)
+
+    return define
+
+
+# Regression.
+
+
+def huber(p: float, t: float, delta: float) -> float:
+    d = abs(p - t)
+    return 0.5 * d * d if d <= delta else delta * (d - 0.5 * delta)
+
+
+def smooth_l1(p: float, t: float, beta: float) -> float:
+    d = abs(p - t)
+    return 0.5 * d * d / beta if d < beta else d - 0.5 * beta
+
+
+def log_cosh(p: float, t: float) -> float:
+    d = abs(p - t)
+    if d < 1e-2:  # its series at 0
+        return d**2 / 2 - d**4 / 12 + d**6 / 45 - 17 * d**8 / 2520
+    return math.log(math.cosh(d)) if d < 20 else d - math.log(2)
+
+
+def poisson_nll(p: float, t: float, log_input: bool, full: bool, epsilon: float) -> float:
+    loss = math.exp(p) - t * p if log_input else p - t * math.log(p + epsilon)
+    stirling = t * math.log(t) - t + math.log(2 * math.pi * t) / 2 if full and t > 1 else 0
+    return loss + stirling
+
+
+def gaussian_nll(p: float, t: float, v: float, full: bool, epsilon: float) -> float:
+    """-log of the density; the constant only in full."""
+    v = max(v, epsilon)
+    density = math.exp(-((p - t) ** 2) / (2 * v)) / math.sqrt(v)
+    return -math.log(density / math.sqrt(2 * math.pi) if full else density)
+
+
+def kl_divergence(p: list[float], t: list[float], log_target: bool) -> float:
+    wanted = [math.exp(v) for v in t] if log_target else t
+    return added(w * (math.log(w) - q) for q, w in zip(p, wanted, strict=True) if w)
+
+
+# Classification.
+
+
+def log_softmax(row: list[float]) -> list[float]:
+    top = max(row)
+    total = math.fsum(math.exp(v - top) for v in row)
+    return [v - top - math.log(total) for v in row]
+
+
+def log(p: float) -> float:
+    return nan if p < 0 else max(math.log(p), -100) if p else -100
+
+
+def logs(row: list[float]) -> list[float]:
+    return [log(p) for p in row]
+
+
+def labelled(loss: Callable[..., float]) -> Callable[..., Any]:
+    """The definition of a loss of rows of scores with labels: Σ weight·loss / Σ weight.
+
+    loss: of a row, the label and the weights of the classes; times the weight of the label
+    """
+
+    def define(
+        scores: np.ndarray,
+        labels: np.ndarray,
+        weights: np.ndarray | None = None,
+        *,
+        reduce: str,
+        axis: int,
+        ignored: tuple[int, ...],
+        **attributes: Any,
+    ) -> Any:
+        heavy = [1.0] * scores.shape[axis] if weights is None else weights.tolist()
+        found = rows(scores, axis)
+        losses, total = np.zeros(labels.shape), []
+        for index in np.ndindex(*labels.shape):
+            label = labels[index].item()
+            if label in ignored:
+                continue
+            right = 0 <= label < len(heavy)
+            losses[index] = loss(found[index], label, heavy, **attributes) if right else nan
+            total.append(heavy[label] if right else nan)
+        if reduce == "none":
+            return losses
+        return quotient(added(losses.flat), added(total)) if reduce == "mean" else losses.sum()
+
+    return define
+
+
+def nll_loss(row: list[float], label: int, weights: list[float]) -> float:
+    return -weights[label] * row[label]
+
+
+def smoothed(to_logs: Callable[[list[float]], list[float]]) -> Callable[..., float]:
+    """-Σ weight · target · log probability, the target being partly even."""
+
+    def loss(row: list[float], label: int, weights: list[float], smoothing: float) -> float:
+        even = smoothing / len(row)
+        target = [even + (1 - smoothing) * (i == label) for i in range(len(row))]
+        terms = zip(target, weights, to_logs(row), strict=True)
+        return -added(t * w * value for t, w, value in terms if t)
+
+    return loss
+
+
+definitions: dict[str, Callable[..., Any]] = {
+    "cross_entropy": labelled(smoothed(log_softmax)),
+    "gaussian_nll": elementwise(gaussian_nll, 3),
+    "huber": elementwise(huber),
+    "kl_divergence": by_rows(kl_divergence),
+    "log_cosh": elementwise(log_cosh),
+    "mae": elementwise(lambda p, t: abs(p - t)),
+    "mse": elementwise(lambda p, t: (p - t) ** 2),
+    "nll_loss": labelled(nll_loss),
+    "poisson_nll": elementwise(poisson_nll),
+    "smooth_l1": elementwise(smooth_l1),
+    "sparse_categorical_cross_entropy": labelled(smoothed(logs)),
+}
