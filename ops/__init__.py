@@ -62,6 +62,7 @@ from graphwright.ops.creation import (
 from graphwright.ops.dropout import dropout
 from graphwright.ops.einsum import einsum, einsum_path
 from graphwright.ops.elementwise import Binary, Elementwise, Unary
+from graphwright.ops.embedding import embedding
 from graphwright.ops.error_function import erf, erfc
 from graphwright.ops.exponential import (
     cbrt,
@@ -118,6 +119,7 @@ from graphwright.ops.normalization import (
     softmax,
     weight_norm,
 )
+from graphwright.ops.position import alibi_bias, rotary_embedding, sinusoidal_encoding
 from graphwright.ops.product import product_of_others
 from graphwright.ops.quantile import erfinv, ndtri
 from graphwright.ops.random import (
@@ -195,6 +197,7 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "alibi_bias",
     "all",
     "allclose",
     "any",
@@ -243,6 +246,7 @@ __all__ = [
     "einsum_path",
     "elu",
     "embed",
+    "embedding",
     "equal",
     "erf",
     "erfc",
@@ -354,6 +358,7 @@ __all__ = [
     "reshape",
     "right_shift",
     "rms_norm",
+    "rotary_embedding",
     "round",
     "rsqrt",
     "running_statistics",
@@ -368,6 +373,7 @@ __all__ = [
     "silu",
     "sin",
     "sinh",
+    "sinusoidal_encoding",
     "size",
     "slice",
     "smooth_l1",

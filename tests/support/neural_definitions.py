@@ -104,12 +104,76 @@ def local_response_norm(
     return built(x.shape, element)
 
 
+# Rows by number, and what is made of positions.
+
+
+def embedding(indices: np.ndarray, table: np.ndarray, padding: int | None) -> np.ndarray:
+    shape = (*indices.shape, *table.shape[1:])
+    at = indices.ndim
+    return built(
+        shape, lambda k: item(table, (item(indices, k[:at]) % table.shape[0], *k[at:])), float
+    )
+
+
+def sinusoidal_encoding(
+    positions: np.ndarray, features: int, base: float, dtype: Any
+) -> np.ndarray:
+    def element(index: Index) -> float:
+        *where, k = index
+        angle = item(positions, tuple(where)) / base ** (2 * (k // 2) / features)
+        return math.cos(angle) if k % 2 else math.sin(angle)
+
+    return built((*positions.shape, features), element)
+
+
+def rotary_embedding(
+    x: np.ndarray,
+    positions: np.ndarray,
+    features: int,
+    base: float,
+    scaling: float,
+    interleaved: bool,
+) -> np.ndarray:
+    """Each pair as a complex number, multiplied by e^(i·angle)."""
+    rows = np.broadcast_to(positions, x.shape[:-1])
+    out = built(x.shape, lambda index: item(x, index), float)
+    for where in np.ndindex(*x.shape[:-1]):
+        for i in range(features // 2):
+            a, b = (2 * i, 2 * i + 1) if interleaved else (i, i + features // 2)
+            angle = item(rows, where) / scaling / base ** (2 * i / features)
+            turned = complex(x[(*where, a)], x[(*where, b)]) * complex(
+                math.cos(angle), math.sin(angle)
+            )
+            out[(*where, a)], out[(*where, b)] = turned.real, turned.imag
+    return out
+
+
+# As the paper's program prints them.
+SLOPES = {
+    1: [2**-8],
+    4: [2**-2, 2**-4, 2**-6, 2**-8],
+    6: [2**-2, 2**-4, 2**-6, 2**-8, 2**-1, 2**-3],
+}
+
+
+def alibi_bias(queries: np.ndarray, keys: np.ndarray, heads: int, dtype: Any) -> np.ndarray:
+    def element(index: Index) -> float:
+        head, i, j = index
+        return -SLOPES[heads][head] * abs(item(queries, (i,)) - item(keys, (j,)))
+
+    return built((heads, *queries.shape, *keys.shape), element)
+
+
 definitions: dict[str, Callable[..., Any]] = {
+    "alibi_bias": alibi_bias,
     "batch_norm": batch_norm,
     "batch_norm_inference": batch_norm_inference,
+    "embedding": embedding,
     "group_norm": group_norm,
     "instance_norm": instance_norm,
     "l2_normalize": l2_normalize,
     "local_response_norm": local_response_norm,
     "rms_norm": rms_norm,
+    "rotary_embedding": rotary_embedding,
+    "sinusoidal_encoding": sinusoidal_encoding,
 }

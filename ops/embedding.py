@@ -1,0 +1,100 @@
+"""Learned vectors for whole numbers."""
+
+from __future__ import annotations
+
+from graphwright.graph.dtype import int64, is_floating, is_integer, short_name
+from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
+from graphwright.graph.operator import register
+from graphwright.graph.tensor import Tensor, TensorLike
+from graphwright.graph.types import TensorType
+from graphwright.ops.case import Case, Reject, Within, bool_, f32, f64, i32, i64, u8
+from graphwright.ops.comparison import equal
+from graphwright.ops.composite import Composite
+from graphwright.ops.convert import as_floating, as_tensor, builder, cast
+from graphwright.ops.creation import zeros_like
+from graphwright.ops.gather import scatter_add, take
+from graphwright.ops.logical import logical_or
+from graphwright.ops.movement import expand_dims
+from graphwright.ops.selection import where
+
+
+@register
+class Embedding(Composite):
+    """The rows of a table at indices: out[..., :] = table[indices[...], :].
+
+    The gradient of a row is the sum of those of its copies; that of the row `padding`, which
+    stands for no word at all, is 0, so that it stays as it is made.
+
+    indices: whole numbers; negative ones count from the end
+    table:   floating, of rank 1 or more
+    padding: the place of that row, counted from the front; None for no such row
+    Raises InputError when run on an index out of range.
+    Source: Bengio, Ducharme, Vincent and Jauvin, A neural probabilistic language model, 2003.
+    """
+
+    name = "embedding"
+
+    padding: int | None
+
+    def infer(self, indices: TensorType, table: TensorType) -> TensorType:
+        if not is_integer(indices.dtype):
+            raise DTypeError(
+                f"indices must be integers, got {short_name(indices.dtype)}",
+                hint="convert them with .astype",
+            )
+        if not is_floating(table.dtype):
+            raise DTypeError(f"the table must be floating, got {table}", hint="or use take")
+        if not table.rank:
+            raise ShapeError("the table has no rows, but rank 0")
+        rows = table.shape[0]
+        if self.padding is not None and (
+            self.padding < 0 or (isinstance(rows, int) and self.padding >= rows)
+        ):
+            raise AttributeValueError(
+                f"padding {self.padding} is no row of the table, which has {rows}",
+                hint="it is counted from the front",
+            )
+        return table.with_shape((*indices.shape, *table.shape[1:]))
+
+    def decompose(self, indices: Tensor, table: Tensor) -> Tensor:
+        return take(table, indices, 0)
+
+    def gradient(
+        self, indices: Tensor, table: Tensor, out: Tensor, g: Tensor
+    ) -> tuple[None, Tensor]:
+        if self.padding is not None:
+            places = cast(indices, int64)
+            from_end = as_tensor(self.padding - table.shape[0], int64)
+            padded = logical_or(equal(places, self.padding), equal(places, from_end))
+            g = where(expand_dims(padded, range(padded.ndim, g.ndim)), 0, g)
+        return None, scatter_add(zeros_like(table), indices, g, 0)
+
+    cases = (
+        Case(Within(i64["n", 3], 0, 5), f32[5, 2], padding=None),
+        Case(Within(i32["n"], 1, 4), f64[4, 2, 2], padding=0),
+        Case(Within(u8[()], 0, 3), f64[3], padding=None),
+        Case(i64[0], f64["n", 2], padding=1),
+        Case([0, 2, -1, 1], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], padding=2, smooth=False),
+        Case([0, -3, 1], [1.0, 2.0, 3.0], padding=2),
+    )
+    rejects = (
+        Reject(f32[2], f32[3, 2], padding=None, message="indices must be integers, got f32"),
+        Reject(bool_[2], f32[3, 2], padding=None, message="indices must be integers, got bool"),
+        Reject(i32[2], i32[3, 2], padding=None, message="the table must be floating, got i32"),
+        Reject(i32[2], f32[()], padding=None, message="the table has no rows"),
+        Reject(i32[2], f32[3, 2], padding=3, message="padding 3 is no row of the table, which"),
+        Reject(i32[2], f32[3, 2], padding=-1, message="padding -1 is no row of the table, which"),
+    )
+
+
+@builder
+def embedding(indices: TensorLike, table: TensorLike, padding: int | None = None) -> Tensor:
+    """The rows of `table` at `indices`, whole numbers of any shape; see `Embedding`.
+
+    padding: the place of a row that gets no gradient; negative, from the end of a known number
+    """
+    rows = as_floating(table)
+    place = padding
+    if padding is not None and padding < 0 and rows.ndim and isinstance(rows.shape[0], int):
+        place = padding + rows.shape[0]
+    return Embedding(place)(as_tensor(indices), rows)
