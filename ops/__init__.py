@@ -16,6 +16,7 @@ from graphwright.ops.activation import (
     softplus,
     softsign,
 )
+from graphwright.ops.along_axis import put_along_axis, take_along_axis
 from graphwright.ops.arithmetic import (
     abs,
     add,
@@ -81,13 +82,10 @@ from graphwright.ops.exponential import (
 from graphwright.ops.extremum import clip, maximum, minimum
 from graphwright.ops.floating import allclose, copysign, isclose, nan_to_num, nextafter, signbit
 from graphwright.ops.gather import one_hot, scatter_add, take
-from graphwright.ops.gather_nd import (
-    gather_nd,
-    scatter_nd,
-)
+from graphwright.ops.gather_nd import gather_nd, scatter_nd
 from graphwright.ops.group_norm import group_norm, instance_norm, local_response_norm
-from graphwright.ops.indexing import embed, flip, index, slice
-from graphwright.ops.joining import concatenate, pad, split, stack
+from graphwright.ops.indexing import index
+from graphwright.ops.joining import concatenate, split, stack
 from graphwright.ops.keys import random_fold_in, random_key, random_split
 from graphwright.ops.likelihood import gaussian_nll, kl_divergence, poisson_nll
 from graphwright.ops.linear import matmul
@@ -119,6 +117,7 @@ from graphwright.ops.normalization import (
     softmax,
     weight_norm,
 )
+from graphwright.ops.padding import pad
 from graphwright.ops.position import alibi_bias, rotary_embedding, sinusoidal_encoding
 from graphwright.ops.product import product_of_others
 from graphwright.ops.quantile import erfinv, ndtri
@@ -152,7 +151,9 @@ from graphwright.ops.sampling import (
     random_truncated_normal,
 )
 from graphwright.ops.scan import scan
+from graphwright.ops.scatter import index_update, scatter
 from graphwright.ops.selection import stop_gradient, where
+from graphwright.ops.slicing import embed, flip, slice
 from graphwright.ops.solve import inv, solve, triangular_solve
 from graphwright.ops.sorting import argsort, searchsorted, sort, topk
 from graphwright.ops.statistics import logsumexp, mean, std, var
@@ -275,6 +276,7 @@ __all__ = [
     "huber",
     "hypot",
     "index",
+    "index_update",
     "inner",
     "instance_norm",
     "inv",
@@ -335,6 +337,7 @@ __all__ = [
     "prelu",
     "prod",
     "product_of_others",
+    "put_along_axis",
     "random_bernoulli",
     "random_bits",
     "random_categorical",
@@ -363,6 +366,7 @@ __all__ = [
     "rsqrt",
     "running_statistics",
     "scan",
+    "scatter",
     "scatter_add",
     "scatter_nd",
     "searchsorted",
@@ -395,6 +399,7 @@ __all__ = [
     "sum_to",
     "swapaxes",
     "take",
+    "take_along_axis",
     "tan",
     "tanh",
     "tensordot",

@@ -14,9 +14,9 @@ from graphwright.ops.case import Case, Reject, bool_, f16, f32, f64, i8, i32
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, cast, promoted
 from graphwright.ops.indexing import index
-from graphwright.ops.joining import pad
 from graphwright.ops.linear import matmul
 from graphwright.ops.movement import expand_dims, reshape, squeeze, transpose
+from graphwright.ops.padding import pad
 from graphwright.ops.reduction import sum
 from graphwright.ops.statistics import widened
 from graphwright.ops.subscripts import (

@@ -16,13 +16,13 @@ from graphwright.ops.batch_norm import ByChannel
 from graphwright.ops.case import Case, Reject, f16, f32, f64, i32
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, builder, cast
-from graphwright.ops.indexing import Slice
-from graphwright.ops.joining import pad
 from graphwright.ops.movement import reshape
 from graphwright.ops.normalization import Standardized, weight
+from graphwright.ops.padding import pad
 from graphwright.ops.parameters import check_floating
 from graphwright.ops.reduction import sum
 from graphwright.ops.shapes import normalize_axis
+from graphwright.ops.slicing import Slice
 from graphwright.ops.statistics import widened
 
 

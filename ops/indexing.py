@@ -1,292 +1,133 @@
-"""Parts of tensors by position: slices, and `x[...]`."""
+"""Indexing as in NumPy, `x[...]`: by integers, slices, new axes, arrays and masks."""
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphwright.graph.dim import Dim, Size, ceildiv, dim, evaluate, minimum, positive
-from graphwright.graph.dtype import is_integer
+from graphwright.graph.dim import Dim, Size
+from graphwright.graph.dtype import is_boolean, is_integer, short_name, uint64
 from graphwright.graph.errors import AttributeValueError, ShapeError
-from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
-from graphwright.graph.types import Shape, TensorType
-from graphwright.ops.case import Case, Reject, f32, f64, i32
+from graphwright.graph.types import Shape
 from graphwright.ops.convert import as_tensor, builder
+from graphwright.ops.extremum import minimum
 from graphwright.ops.gather import take
-from graphwright.ops.movement import expand_dims, squeeze
-from graphwright.ops.shapes import ShapeLike, as_shape, check_sizes, normalize_axis, shape_text
+from graphwright.ops.gather_nd import GatherNd
+from graphwright.ops.joining import stack
+from graphwright.ops.movement import broadcast_to, expand_dims, squeeze, transpose
+from graphwright.ops.shapes import broadcast, shape_text
+from graphwright.ops.slicing import resolved, sliced
 
-# `slice` here is the tensors' function; Python's own is `builtins.slice`.
-
-Bound: TypeAlias = "Size | None"
-
-
-@register
-class Slice(Operator):
-    """Every `steps`-th element from `starts` on, `sizes` of them; one number of each per axis.
-
-    out[i, ...] = x[start + i·step, ...]; a step may be negative
-    The gradient goes to the places that were read; the others get 0.
-    """
-
-    name = "slice"
-    view = "strided"
-
-    starts: tuple[Size, ...]
-    sizes: tuple[Size, ...]
-    steps: tuple[int, ...]
-
-    def infer(self, x: TensorType) -> TensorType:
-        _check_slices(x.shape, self.starts, self.sizes, self.steps)
-        return x.with_shape(self.sizes)
-
-    def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
-        slices = _numpy_slices(x.shape, self.starts, self.sizes, self.steps)
-        return x[slices] if slices else x
-
-    def flops(self, x: TensorType) -> Size:
-        return 0
-
-    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
-        return Embed(x.shape, self.starts, self.steps)(g)
-
-    def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
-        return Slice((0, *self.starts), (x.shape[0], *self.sizes), (1, *self.steps))(x)
-
-    cases = (
-        Case(f32[5], starts=(1,), sizes=(3,), steps=(1,)),
-        Case(f64["n", 4], starts=(0, 3), sizes=(dim("n"), 2), steps=(1, -2)),
-        Case(f32["n"], starts=(dim("n") - 1,), sizes=(dim("n"),), steps=(-1,)),
-        Case(f64[6, 5], starts=(1, 0), sizes=(2, 2), steps=(3, 4)),
-        Case(i32[3, 2], starts=(3, 0), sizes=(0, 2), steps=(1, 1)),
-        Case(f64[()], starts=(), sizes=(), steps=()),
-    )
-    rejects = (
-        Reject(f32[3], starts=(1,), sizes=(3,), steps=(1,), message="position 3 is outside axis 0"),
-        Reject(
-            f32[3], starts=(1,), sizes=(3,), steps=(-1,), message="position -1 is outside axis 0"
-        ),
-        Reject(
-            f32[3], starts=(-1,), sizes=(1,), steps=(1,), message="position -1 is outside axis 0"
-        ),
-        Reject(f32[3], starts=(0,), sizes=(2,), steps=(0,), message="a step can't be 0"),
-        Reject(f32[3], starts=(0,), sizes=(-2,), steps=(1,), message="a size can't be negative"),
-        Reject(f32[3], starts=(), sizes=(), steps=(), message="rank 1 needs as many starts"),
-    )
-
-
-@register
-class Embed(Operator):
-    """Zeros of `shape` with `x` in every `steps`-th place from `starts` on: slice, reversed.
-
-    out[start + i·step, ...] = x[i, ...]
-    The gradient is read from the places that were written.
-    """
-
-    name = "embed"
-
-    shape: Shape
-    starts: tuple[Size, ...]
-    steps: tuple[int, ...]
-
-    def infer(self, x: TensorType) -> TensorType:
-        if len(self.shape) != x.rank:
-            raise ShapeError(f"rank {x.rank} does not fit in shape {shape_text(self.shape)}")
-        _check_slices(self.shape, self.starts, x.shape, self.steps)
-        return x.with_shape(self.shape)
-
-    def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
-        out = np.empty(evaluate(self.shape, {}), x.dtype)
-        self.kernel_into(out, x)
-        return out
-
-    def kernel_into(self, out: NDArray[Any], x: NDArray[Any]) -> None:
-        out[...] = 0
-        out[_numpy_slices(out.shape, self.starts, x.shape, self.steps)] = x
-
-    def flops(self, x: TensorType) -> Size:
-        return 0
-
-    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
-        return Slice(self.starts, x.shape, self.steps)(g)
-
-    def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
-        return Embed((x.shape[0], *self.shape), (0, *self.starts), (1, *self.steps))(x)
-
-    cases = (
-        Case(f32[3], shape=(7,), starts=(1,), steps=(2,)),
-        Case(f64["n", 2], shape=(dim("n"), 4), starts=(dim("n") - 1, 0), steps=(-1, 3)),
-        Case(i32[0, 2], shape=(3, 2), starts=(0, 0), steps=(1, 1)),
-        Case(f64[()], shape=(), starts=(), steps=()),
-    )
-    rejects = (
-        Reject(f32[3], shape=(5,), starts=(1,), steps=(2,), message="position 5 is outside axis 0"),
-        Reject(f32[3], shape=(5, 5), starts=(0, 0), steps=(1, 1), message="rank 1 does not fit"),
-    )
-
-
-def _check_slices(
-    shape: Shape, starts: tuple[Size, ...], sizes: tuple[Size, ...], steps: tuple[int, ...]
-) -> None:
-    """Raise unless the slices lie within `shape`, as far as the sizes are known."""
-    if not len(shape) == len(starts) == len(sizes) == len(steps):
-        raise AttributeValueError(f"rank {len(shape)} needs as many starts, sizes and steps")
-    for axis, (size, start, length, step) in enumerate(
-        zip(shape, starts, sizes, steps, strict=True)
-    ):
-        if not isinstance(step, int) or step == 0:
-            raise AttributeValueError(f"a step can't be {step}", hint="a number other than 0")
-        check_sizes((length,))
-        if length == 0 or isinstance(start, Dim) or isinstance(length, Dim):
-            continue
-        for position in (start, start + (length - 1) * step):
-            if position < 0 or (isinstance(size, int) and position >= size):
-                raise ShapeError(f"position {position} is outside axis {axis} of size {size}")
-
-
-def _numpy_slices(
-    shape: tuple[int, ...], starts: Sequence[Any], sizes: Sequence[Any], steps: Sequence[int]
-) -> tuple[builtins.slice, ...]:
-    """The same slices in NumPy's terms, now that the sizes are known."""
-    _check_slices(shape, tuple(starts), tuple(sizes), tuple(steps))
-    slices = []
-    for start, size, step in zip(starts, sizes, steps, strict=True):
-        stop = start + size * step
-        if not size:
-            start = stop = 0
-        slices.append(builtins.slice(start, stop if stop >= 0 else None, step))
-    return tuple(slices)
-
-
-@builder
-def embed(x: TensorLike, shape: ShapeLike, starts: Sequence[Size], steps: Sequence[int]) -> Tensor:
-    """Zeros of `shape` with `x` in every `steps`-th place from `starts` on; see `Embed`."""
-    return Embed(as_shape(shape), tuple(starts), tuple(steps))(as_tensor(x))
-
-
-@builder
-def slice(
-    x: TensorLike,
-    starts: Sequence[Bound],
-    stops: Sequence[Bound],
-    steps: Sequence[int] | None = None,
-) -> Tensor:
-    """x[start:stop:step] along the first axes: bounds count and are clamped as in Python.
-
-    starts, stops: one for each sliced axis: numbers, sizes, or None for the end; a symbolic size
-                   is a position from the front, whatever number it turns out to be
-    steps:         1 unless given; not 0
-    """
-    tensor = as_tensor(x)
-    count = len(starts)
-    strides = (1,) * count if steps is None else steps
-    if not count == len(stops) == len(strides) <= tensor.ndim:
-        raise AttributeValueError(
-            f"{count} starts, {len(stops)} stops and {len(strides)} steps for rank {tensor.ndim}",
-            hint="one of each for every sliced axis",
-        )
-    keys = [builtins.slice(*key) for key in zip(starts, stops, strides, strict=True)]
-    return _sliced(tensor, [_resolve(key, n) for key, n in zip(keys, tensor.shape, strict=False)])
-
-
-@builder
-def flip(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
-    """`x` with the order of its elements reversed along `axis` (one, several, or None for all)."""
-    tensor = as_tensor(x)
-    given = range(tensor.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
-    axes = {normalize_axis(item, tensor.ndim) for item in given}
-    backwards = builtins.slice(None, None, -1)
-    return _sliced(
-        tensor,
-        [
-            _resolve(backwards if i in axes else builtins.slice(None), size)
-            for i, size in enumerate(tensor.shape)
-        ],
-    )
+Indices: TypeAlias = "Tensor | NDArray[Any]"
 
 
 @builder
 def index(x: TensorLike, key: Any) -> Tensor:
-    """x[key]: what `Tensor.__getitem__` does.
+    """x[key]: what `Tensor.__getitem__` does, with NumPy's meaning.
 
-    key: integers and symbolic sizes, slices, `None` for a new axis, `...`, or a tuple of these;
-         or one integer tensor or array, whose elements choose along the first axis (see `take`)
+    key: integers and symbolic sizes, slices, `None` for a new axis, `...`, arrays and tensors of
+         integers, boolean arrays (masks, whose values are known), or a tuple of these
 
     Slices count and are clamped as in Python; a symbolic bound is a position from the front,
-    whatever number it turns out to be. Raises AttributeValueError for other keys, ShapeError for
-    too many indices and for an integer out of range; out of range of a symbolic size, when run.
+    whatever number it turns out to be. Arrays broadcast against each other and choose together;
+    their axes come where the first of them stands, or in front when a slice, `None` or `...` stands
+    between them (or between them and an integer). A mask stands for the indices where it is True,
+    one array for each of its axes.
+
+    Raises AttributeValueError for other keys, ShapeError for too many indices, for sizes that don't
+    fit and for an integer out of range; InputError or ShapeError when run, for what is out of range
+    only then.
     """
     tensor = as_tensor(x)
-    if isinstance(key, Tensor | np.ndarray | list):
-        return take(tensor, _checked_indices(key), 0)
+    parts = _parts(key, tensor.shape)
     slices: list[tuple[Size, Size, int]] = []
     dropped: list[int] = []
-    added: list[int] = []
-    for item in _without_ellipsis(key, tensor.ndim):
-        if item is None:
-            added.append(len(slices) - len(dropped) + len(added))
-            continue
-        size = tensor.shape[len(slices)]
-        if isinstance(item, builtins.slice):
-            slices.append(_resolve(item, size))
-        else:
-            dropped.append(len(slices))
-            slices.append((_position(item, size, len(slices)), 1, 1))
-    result = _sliced(tensor, slices)
+    arrays: dict[int, Indices] = {}
+    for item in parts:
+        axis = len(slices)
+        if isinstance(item, slice):
+            slices.append(resolved(item, tensor.shape[axis]))
+        elif isinstance(item, Tensor | np.ndarray):
+            arrays[axis - len(dropped)] = item
+            slices.append((0, tensor.shape[axis], 1))
+        elif _chooses(item):
+            dropped.append(axis)
+            slices.append((_position(item, tensor.shape[axis], axis), 1, 1))
+    result = sliced(tensor, slices)
     result = squeeze(result, dropped) if dropped else result
+    in_front = bool(arrays) and not _adjacent(parts)
+    if arrays:
+        result = _chosen(result, arrays, in_front)
+    count = result.ndim - sum(isinstance(item, slice) for item in parts)
+    added = _new_axes(parts, count, in_front)
     return expand_dims(result, added) if added else result
 
 
-def _without_ellipsis(key: Any, rank: int) -> list[Any]:
-    """The parts of a key, one for each axis and each new axis."""
-    items = list(key) if isinstance(key, tuple) else [key]
+def _parts(key: Any, shape: Shape) -> list[Any]:
+    """The parts of a key, one for each axis and each new axis; masks as indices."""
+    given = key if isinstance(key, tuple) else (key,)
+    items = [_as_indices(i) if isinstance(i, Tensor | np.ndarray | list) else i for i in given]
+    parts: list[Any] = []
+    axis = 0
+    for item in _completed(items, len(shape)):
+        several = _checked_indices(item, shape, axis) if isinstance(item, np.ndarray) else [item]
+        parts += several
+        axis += len(several) if item is not None and item is not Ellipsis else 0
+    return parts
+
+
+def _completed(items: list[Any], rank: int) -> list[Any]:
+    """The parts of a key, and a slice for each axis that they don't speak of."""
     dots = [i for i, item in enumerate(items) if item is Ellipsis]
-    used = len(items) - len(dots) - len([item for item in items if item is None])
+    used = sum(
+        item.ndim if _is_mask(item) else item is not None and item is not Ellipsis for item in items
+    )
     if len(dots) > 1:
         raise AttributeValueError("an index can have only one ellipsis (...)")
     if used > rank:
         raise ShapeError(f"{used} indices for a tensor of rank {rank}")
+    # The ellipsis stays: it stands between its neighbours even where it stands for no axes.
     place = dots[0] if dots else len(items)
-    missing = [builtins.slice(None)] * (rank - used)
-    return items[:place] + missing + items[place + 1 :]
+    return items[: place + 1] + [slice(None)] * (rank - used) + items[place + 1 :]
 
 
-def _checked_indices(key: Tensor | NDArray[Any] | list[Any]) -> Tensor | NDArray[Any]:
-    if isinstance(key, list):
-        try:
-            key = np.asarray(key) if key else np.empty(0, np.int64)
-        except ValueError:
-            raise AttributeValueError(
-                f"{key} can't be an index", hint="rows of indices must be equally long"
-            ) from None
-    if is_integer(key.dtype):
-        return key
-    if key.dtype == bool:
-        raise AttributeValueError(
-            "a boolean mask can't be an index: the size of the result would depend on values",
-            hint="use gw.ops.where(mask, x, 0), or where and a reduction",
-        )
-    raise AttributeValueError(f"an index is made of integers, got {key.dtype}")
+def _chooses(item: Any) -> bool:
+    """Whether a part of a key is an integer or an array."""
+    return not (item is None or item is Ellipsis or isinstance(item, slice))
+
+
+def _adjacent(parts: list[Any]) -> bool:
+    """Whether nothing stands between the integers and the arrays of a key."""
+    places = [i for i, item in enumerate(parts) if _chooses(item)]
+    return places[-1] - places[0] == len(places) - 1
+
+
+def _new_axes(parts: list[Any], count: int, in_front: bool) -> list[int]:
+    """Where the new axes are, when arrays leave `count` axes in place of the first that chooses."""
+    axes: list[int] = []
+    before, left = (count, 0) if in_front else (0, count)
+    for item in parts:
+        if item is None:
+            axes.append(before)
+        if item is None or isinstance(item, slice):
+            before += 1
+        elif _chooses(item):
+            before, left = before + left, 0
+    return axes
 
 
 def _position(item: Any, size: Size, axis: int) -> Size:
     """An integer index, counted from the front."""
     if isinstance(item, Dim):
         return item
-    if isinstance(item, Tensor | np.ndarray | list):
-        raise AttributeValueError(
-            "a tensor or an array can only be the whole index",
-            hint="use gw.ops.take(x, indices, axis) to choose along one axis",
-        )
     if isinstance(item, bool | np.bool_) or not isinstance(item, int | np.integer):
         raise AttributeValueError(
             f"{item!r} can't be an index",
-            hint="use integers, slices, None, ... or one integer tensor",
+            hint="use integers, slices, None, ..., and arrays or tensors of integers",
         )
     number = int(item)
     if isinstance(size, int) and not -size <= number < size:
@@ -294,67 +135,91 @@ def _position(item: Any, size: Size, axis: int) -> Size:
     return number if number >= 0 else size + number
 
 
-def _sliced(x: Tensor, slices: list[tuple[Size, Size, int]]) -> Tensor:
-    """`x` by (start, size, step) along its first axes; `x` itself when that is all of it."""
-    parts = [(0, 0, 1) if n == 0 else (i, n, 1 if n == 1 else k) for i, n, k in slices]
-    parts += [(0, size, 1) for size in x.shape[len(parts) :]]
-    if parts == [(0, size, 1) for size in x.shape]:
-        return x
-    starts, sizes, steps = zip(*parts, strict=True)
-    return Slice(starts, sizes, steps)(x)
+def _as_indices(item: Tensor | NDArray[Any] | list[Any]) -> Indices:
+    """An array in a key: integers, or a boolean mask whose values are known.
 
-
-def _resolve(key: builtins.slice, size: Size) -> tuple[Size, Size, int]:
-    """(start, length, step) of a Python slice along an axis of this size.
-
-    With symbolic sizes the length is right, and the start too where the length is not 0.
+    Raises AttributeValueError for anything else.
     """
-    step = 1 if key.step is None else _whole(key.step, "step")
-    start, stop = _whole(key.start, "bound"), _whole(key.stop, "bound")
-    if isinstance(step, Dim) or step == 0:
-        raise AttributeValueError(f"the step of a slice must be a number other than 0, got {step}")
-    if isinstance(size, int) and not isinstance(start, Dim) and not isinstance(stop, Dim):
-        positions = range(*builtins.slice(start, stop, step).indices(size))
-        return (positions.start if positions else 0), len(positions), step
-    if step > 0:
-        low = 0 if start is None else _from_front(start, size)
-        high = size if stop is None else _from_front(stop, size)
-        first = positive(low)
-        if isinstance(low, int) and low < step and high == size:
-            return first, ceildiv(size - first, step), step  # can't be negative, even for size 0
+    if isinstance(item, list):
+        try:
+            item = np.asarray(item) if item else np.empty(0, np.int64)
+        except (ValueError, TypeError):
+            raise AttributeValueError(
+                f"{item} can't be an index", hint="rows of indices must be equally long"
+            ) from None
+    if is_integer(item.dtype) or (_is_mask(item) and item.ndim):
+        return item
+    if is_boolean(item.dtype) and item.ndim:
+        raise AttributeValueError(
+            "a boolean tensor can't be an index: the size of the result would depend on values",
+            hint="use gw.ops.where(mask, x, 0); or, where the number of True is known, "
+            "x[gw.ops.nonzero(mask, size=number)]",
+        )
+    name = short_name(item.dtype) if is_boolean(item.dtype) else item.dtype
+    raise AttributeValueError(f"an index is made of integers, got {name}")
+
+
+def _is_mask(item: object) -> bool:
+    """Whether this part of a key stands for several: where a boolean array is True."""
+    return isinstance(item, np.ndarray) and item.dtype == bool
+
+
+def _checked_indices(item: NDArray[Any], shape: Shape, axis: int) -> list[NDArray[Any]]:
+    """The integer arrays, one for each axis from `axis` on, that known values stand for.
+
+    Raises ShapeError for a mask of another shape, and for an integer out of range.
+    """
+    if _is_mask(item):
+        within = shape[axis : axis + item.ndim]
+        if item.shape != within:
+            raise ShapeError(
+                f"the mask has shape {shape_text(item.shape)}, where x has {shape_text(within)}",
+                hint="a mask has the sizes of the axes that it stands for",
+            )
+        return list(item.nonzero())
+    size = shape[axis]
+    if isinstance(size, int):
+        for wrong in item[(item < -size) | (item >= size)].flat:
+            raise ShapeError(f"index {wrong} is out of range for axis {axis} of size {size}")
+    return [item]
+
+
+def _chosen(x: Tensor, arrays: Mapping[int, Indices], in_front: bool) -> Tensor:
+    """`x` at arrays of indices, broadcast against each other, for some of its axes.
+
+    in_front: whether the axes of the arrays come first, rather than where the first axis was
+    """
+    axes = tuple(arrays)
+    first = axes[0]
+    if len(axes) == 1:
+        indices = as_tensor(arrays[first])
+        result, place = take(x, indices, first), first
     else:
-        low = 0 if stop is None else _from_front(stop, size) + 1
-        high = size if start is None else _from_front(start, size) + 1
-        first = minimum(high, size) - 1
-    return first, ceildiv(_count_between(low, high, size), abs(step)), step
+        tuples = _tuples([*arrays.values()])
+        others = (axis for axis in range(x.ndim) if axis not in arrays)
+        result, place = GatherNd(0)(transpose(x, (*axes, *others)), tuples), 0
+    count = result.ndim - x.ndim + len(axes)
+    return _block_moved(result, count, place, 0 if in_front else first)
 
 
-def _whole(bound: Any, what: str) -> Any:
-    if bound is None or isinstance(bound, Dim):
-        return bound
-    if isinstance(bound, bool) or not isinstance(bound, int | np.integer):
-        raise AttributeValueError(f"the {what} of a slice must be a whole number, got {bound!r}")
-    return int(bound)
+def _tuples(arrays: list[Indices]) -> Tensor:
+    """The broadcast arrays, side by side along a new last axis."""
+    known = [array for array in arrays if isinstance(array, np.ndarray)]
+    shape = broadcast(*(array.shape for array in arrays))
+    if len(known) == len(arrays):
+        return as_tensor(np.stack(np.broadcast_arrays(*known), -1).astype(np.int64))
+    return stack([broadcast_to(_int64(array), shape) for array in arrays], -1)
 
 
-def _from_front(bound: Size, size: Size) -> Size:
-    return size + bound if isinstance(bound, int) and bound < 0 else bound
+def _int64(indices: Indices) -> Tensor:
+    tensor = as_tensor(indices)
+    if tensor.dtype == uint64:  # what is too large stays so
+        tensor = minimum(tensor, np.iinfo(np.int64).max)
+    return tensor.astype(np.int64)
 
 
-def _count_between(low: Size, high: Size, size: Size) -> Size:
-    """How many whole numbers lie in [low, high) and in [0, size).
-
-    Equal counts are to look equal, however the slice was put: x[:-2], x[1:-1] and x[2:] agree.
-    """
-    span = high - low
-    if positive(span) == span:
-        return _count_from(low, size) - _count_from(high, size)
-    return positive(minimum(high, size) - positive(low))
-
-
-def _count_from(low: Size, size: Size) -> Size:
-    """How many whole numbers lie in [low, size), from 0 on."""
-    span = size - low
-    if isinstance(span, int):  # of the last few, none may be before the front
-        return size - positive(low) if span > 0 else 0
-    return positive(size - positive(low))
+def _block_moved(x: Tensor, count: int, source: int, destination: int) -> Tensor:
+    """`x` with `count` neighbouring axes moved together; the others keep their order."""
+    block = range(source, source + count)
+    others = [axis for axis in range(x.ndim) if axis not in block]
+    return transpose(x, (*others[:destination], *block, *others[destination:]))

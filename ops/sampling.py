@@ -31,7 +31,6 @@ from graphwright.ops.convert import as_floating, as_tensor, builder, cast
 from graphwright.ops.error_function import erfc
 from graphwright.ops.extremum import maximum, minimum
 from graphwright.ops.gather import take
-from graphwright.ops.indexing import slice
 from graphwright.ops.movement import reshape
 from graphwright.ops.philox import RandomBits, check_key
 from graphwright.ops.quantile import ndtri
@@ -39,6 +38,7 @@ from graphwright.ops.random import RandomGumbel, RandomUniform, shape_of_draws, 
 from graphwright.ops.reduction import argmax
 from graphwright.ops.selection import where
 from graphwright.ops.shapes import ShapeLike, as_shape, check_sizes, normalize_axis
+from graphwright.ops.slicing import slice
 from graphwright.ops.sorting import Argsort
 
 

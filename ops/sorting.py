@@ -24,9 +24,9 @@ from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32, i64, u8
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, promoted
 from graphwright.ops.creation import zeros_like
-from graphwright.ops.indexing import slice
 from graphwright.ops.movement import reshape
 from graphwright.ops.shapes import check_axis, check_sizes, normalize_axis, shape_text
+from graphwright.ops.slicing import slice
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -16,9 +16,9 @@ from graphwright.graph.dtype import is_floating
 from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import Shape
-from graphwright.ops.indexing import Slice
-from graphwright.ops.joining import Pad
 from graphwright.ops.movement import moveaxis
+from graphwright.ops.padding import Pad
+from graphwright.ops.slicing import Slice
 
 Numbers: TypeAlias = int | Sequence[int]
 Pairs: TypeAlias = tuple[tuple[Size, Size], ...]

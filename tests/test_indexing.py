@@ -143,10 +143,15 @@ def test_symbolic_bounds_are_positions_from_the_front():
         (slice(0, 1.5), AttributeValueError, "bound of a slice must be a whole number, got 1.5"),
         (slice(0, 3, 0), AttributeValueError, "a number other than 0, got 0"),
         (slice(0, 3, gw.dim("k")), AttributeValueError, "a number other than 0, got k"),
-        (np.array([True, False]), AttributeValueError, "a boolean mask can't be an index"),
+        (np.array([True, False]), ShapeError, "mask has shape [2], where x has [n]"),
+        ((0, [True, False]), ShapeError, "mask has shape [2], where x has [4]"),
+        (np.array(True), AttributeValueError, "an index is made of integers, got bool"),
         (np.array([0.5]), AttributeValueError, "an index is made of integers, got float64"),
-        ((np.array([0]), 0), AttributeValueError, "can only be the whole index"),
-        (([0], 0), AttributeValueError, "can only be the whole index"),
+        (([0], [0.5]), AttributeValueError, "an index is made of integers, got float64"),
+        (([0], [1, -5]), ShapeError, "index -5 is out of range for axis 1 of size 4"),
+        (([0, 1], [0, 1, 2]), ShapeError, "shapes [2] and [3] differ"),
+        (([0], [0], [0]), ShapeError, "3 indices for a tensor of rank 2"),
+        ((np.ones((3, 4), bool), 0), ShapeError, "3 indices for a tensor of rank 2"),
         ([[0], [1, 2]], AttributeValueError, "[[0], [1, 2]] can't be an index"),
     ],
     ids=str,
@@ -171,6 +176,137 @@ def test_an_index_beyond_a_symbolic_size_is_refused_when_run():
         assert value(part, {x: np.zeros(4, np.float32)}).shape == ()
         with pytest.raises(ShapeError, match=r"slice: position -?\d is outside axis 0 of size 3"):
             value(part, {x: np.zeros(3, np.float32)})
+
+
+@st.composite
+def arrays(draw, size):
+    """Integers, negative ones too, in one of several shapes that broadcast."""
+    shape = draw(st.sampled_from([(), (2,), (1,), (3, 1), (3, 2), (0, 1)]))
+    if 0 in shape and draw(st.booleans()):
+        shape = (2,)
+    count = int(np.prod(shape))
+    numbers = draw(st.lists(st.integers(-size, size - 1), min_size=count, max_size=count))
+    return np.array(numbers, draw(st.sampled_from(["int64", "int8"]))).reshape(shape)
+
+
+@st.composite
+def masks(draw, shape):
+    """Booleans, two of which are True, so that they go with other arrays."""
+    count = int(np.prod(shape))
+    chosen = draw(st.lists(st.integers(0, count - 1), min_size=2, max_size=2, unique=True))
+    mask = np.zeros(count, bool)
+    mask[chosen] = True
+    return mask.reshape(shape)
+
+
+@st.composite
+def advanced_keys(draw, shape=(4, 3, 5)):
+    """An index with arrays among its parts, and perhaps a mask; often it fits."""
+    rank = len(shape)
+    masked = draw(st.none() | st.tuples(st.integers(0, rank - 1), st.integers(1, 2)))
+    dots = draw(st.none() | st.integers(0, rank))
+    parts, axis = [], 0
+    while axis < rank:
+        if dots == axis:
+            parts.append(...)
+            axis += draw(st.integers(0, rank - axis))
+            dots = None
+        elif masked is not None and masked[0] == axis:
+            end = min(axis + masked[1], rank)
+            parts.append(draw(masks(shape[axis:end])))
+            axis = end
+        else:
+            whole = st.integers(-shape[axis], shape[axis] - 1)
+            parts.append(draw(arrays(shape[axis]) | arrays(shape[axis]) | SLICES | whole))
+            axis += 1
+    for _ in range(draw(st.integers(0, 2))):
+        parts.insert(draw(st.integers(0, len(parts))), None)
+    return tuple(parts)
+
+
+def in_numpy(array, key):
+    """array[key], or None where NumPy refuses it."""
+    try:
+        return array[key]
+    except IndexError:
+        return None
+
+
+def has_mask(key):
+    parts = key if isinstance(key, tuple) else (key,)
+    return any(isinstance(part, np.ndarray) and part.dtype == bool for part in parts)
+
+
+@given(advanced_keys())
+@settings(max_examples=400, deadline=None)
+def test_indices_with_arrays_mean_what_they_mean_in_numpy(key):
+    array = np.arange(60).reshape(4, 3, 5)
+    x, expected = gw.input("x", array.shape, "int64"), in_numpy(array, key)
+    if expected is None:
+        with pytest.raises(ShapeError, match=r"shapes .* differ"):
+            x[key]
+    else:
+        assert x[key].shape == expected.shape
+        np.testing.assert_array_equal(value(x[key], {x: array}), expected)
+
+
+@given(advanced_keys())
+@settings(max_examples=150, deadline=None)
+def test_what_is_not_known_while_building_is_indexed_the_same(key):
+    array = np.arange(60).reshape(4, 3, 5)
+    expected = in_numpy(array, key)
+    if expected is None or has_mask(key):
+        return
+    x = gw.input("x", ("a", "b", "c"), "int64")
+    given, symbolic = {x: array}, []
+    for i, part in enumerate(key):
+        if isinstance(part, np.ndarray):
+            symbolic.append(gw.input(f"i{i}", part.shape, part.dtype))
+            given[symbolic[-1]] = part
+        else:
+            symbolic.append(part)
+    np.testing.assert_array_equal(value(x[tuple(symbolic)], given), expected)
+
+
+@given(advanced_keys() | keys((4, 3, 5)))
+@settings(max_examples=100, deadline=None)
+def test_the_gradient_of_an_index_goes_where_it_was_read(key):
+    x = gw.input("x", (4, 3, 5), "float64")
+    expected = np.zeros(x.shape)
+    chosen = in_numpy(np.arange(60).reshape(x.shape), key)
+    if chosen is None:
+        return
+    np.add.at(expected.reshape(-1), chosen, np.arange(chosen.size).reshape(chosen.shape))
+    weights = np.arange(float(chosen.size)).reshape(chosen.shape)
+    gradient = grad((x[key] * weights).sum(), x)
+    np.testing.assert_array_equal(value(gradient, {x: np.ones(x.shape)}), expected)
+
+
+UPDATED = {
+    "set": lambda old, new: new,
+    "add": lambda old, new: old + new,
+    "mul": lambda old, new: old * new,
+    "max": max,
+    "min": min,
+}
+
+
+@given(advanced_keys() | keys((4, 3, 5)), st.sampled_from(sorted(UPDATED)), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_updating_an_index_is_assigning_to_it(key, mode, symbolic):
+    array = np.arange(60.0).reshape(4, 3, 5)
+    places = in_numpy(np.arange(60).reshape(array.shape), key)
+    masked = has_mask(key)
+    if places is None or (symbolic and masked):
+        return
+    updates = np.arange(20.0, 20.0 + places.size).reshape(places.shape)
+    expected = array.reshape(-1).copy()
+    for place, update in zip(places.flat, updates.flat, strict=True):
+        expected[place] = UPDATED[mode](expected[place], update)
+    x = gw.input("x", ("a", "b", "c") if symbolic else array.shape, "float64")
+    u = gw.input("u", x[key].shape, "float64")
+    result = value(gw.ops.index_update(x, key, u, mode), {x: array, u: updates})
+    np.testing.assert_array_equal(result, expected.reshape(array.shape))
 
 
 def test_integers_as_a_whole_index_choose_along_the_first_axis():

@@ -34,8 +34,9 @@ from graphwright.graph.dim import Size
 from graphwright.graph.node import Node
 from graphwright.graph.tensor import Tensor
 from graphwright.ops.case import f32, f64, i32
-from graphwright.ops.indexing import Slice
-from graphwright.ops.joining import Concatenate, Pad, Split, concatenate, pad, split
+from graphwright.ops.joining import Concatenate, Split, concatenate, split
+from graphwright.ops.padding import Pad, pad
+from graphwright.ops.slicing import Slice
 
 
 @chain(
