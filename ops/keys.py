@@ -69,9 +69,12 @@ def random_key(seed: TensorLike | None = None, stream: TensorLike = 0) -> Tensor
     """
     if seed is None:
         return as_tensor(next_key())
-    words = [as_tensor(_word(seed, "seed"), uint64), as_tensor(_word(stream, "stream"), uint64)]
-    shape = broadcast(*(word.shape for word in words))
-    return stack([broadcast_to(word, shape) for word in words], -1)
+    words = _word(seed, "seed"), _word(stream, "stream")
+    if not any(isinstance(word, Tensor) for word in words):
+        return as_tensor(np.array(words, uint64))
+    columns = [as_tensor(word, uint64) for word in words]
+    shape = broadcast(*(column.shape for column in columns))
+    return stack([broadcast_to(column, shape) for column in columns], -1)
 
 
 @builder

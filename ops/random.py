@@ -296,7 +296,11 @@ def shape_of_draws(key: Tensor, shape: ShapeLike | None, *parameters: Tensor) ->
         return common
     sizes = as_shape(shape)
     whole = (*key.shape[:-1], *sizes)
-    if broadcast(whole, common) != whole:
+    try:
+        fits = broadcast(whole, common) == whole
+    except ShapeError:
+        fits = False
+    if not fits:
         raise ShapeError(
             f"parameters of shape {shape_text(common)} don't broadcast to {shape_text(whole)}",
             hint="each number has parameters of its own, or shares them with others",

@@ -1,16 +1,23 @@
-"""Random numbers: the published generator, evenly spread, and the same bits every time."""
+"""Random numbers: the published generator, its distributions, and the same bits every time."""
 
 from __future__ import annotations
 
+import math
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+from support.closeness import precision
+from support.random_definitions import philox_block
 from support.running import value, values
-from support.structural_definitions import philox_block
 
 import graphwright as gw
+from graphwright import nn, random
 from graphwright.compiler.differentiate import grad
-from graphwright.graph.errors import AttributeValueError, DTypeError
-from graphwright.ops.random import philox, random_words
+from graphwright.graph.batch import batched
+from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
+from graphwright.ops.keys import process_seed
+from graphwright.ops.philox import philox, random_words
 
 # The generator's authors' known answers (Random123, kat_vectors: philox4x32 10).
 KNOWN = [
@@ -32,11 +39,37 @@ KNOWN = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _same_seed_afterwards():
+    before = process_seed()
+    yield
+    random.seed(before)
+
+
+# Bits.
+
+
 @pytest.mark.parametrize(("counter", "key", "words"), KNOWN)
 def test_philox_gives_its_published_answers(counter, key, words):
     columns = np.array([counter, counter], np.uint64).T.copy()
-    philox(columns, key)
+    philox(columns, np.array([key], np.uint64).T)
     assert columns.T.tolist() == [list(words)] * 2
+
+
+@pytest.mark.parametrize(("counter", "key", "words"), KNOWN)
+def test_bits_are_what_was_published(counter, key, words):
+    whole = [low + (high << 32) for low, high in (key, counter[2:])]
+    block = counter[0] + (counter[1] << 32)
+    if block < 2**63:
+        assert block == 0 or block > 2**56, "too far to count to"
+    if block == 0:
+        drawn = value(random.bits(np.array(whole, np.uint64), 4))
+        assert drawn.tolist() == list(words)
+        drawn = value(random.bits(np.array(whole, np.uint64), 2, "uint64"))
+        assert drawn.tolist() == [(words[0] << 32) + words[1], (words[2] << 32) + words[3]]
+    if block >= 2**63:
+        made = value(random.fold_in(np.array(whole, np.uint64), block - 2**63))
+        assert made.tolist() == [words[0] + (words[1] << 32), words[2] + (words[3] << 32)]
 
 
 @pytest.mark.parametrize(("counter", "key", "words"), KNOWN)
@@ -46,110 +79,492 @@ def test_the_definition_that_operators_are_held_against_gives_them_too(counter, 
 
 
 def test_long_streams_continue_over_chunks():
-    words = random_words(200_001, 5 + (7 << 32), 123456789123)
-    for i in (0, 3, 65_535, 65_536, 131_071, 131_072, 200_000):
-        block = philox_block(123456789123, ((5 + (7 << 32)) << 64) + i // 4)
-        assert words[i] == block[i % 4]
-    assert len(words) == 200_001
+    keys = np.array([[123456789123, 5 + (7 << 32)], [2**64 - 1, 3]], np.uint64)
+    both = random_words(200_001, keys)
+    for (seed, stream), words in zip(keys.tolist(), both, strict=True):
+        for i in (0, 3, 65_535, 65_536, 131_071, 131_072, 200_000):
+            assert words[i] == philox_block(seed, (stream << 64) + i // 4)[i % 4]
+    assert both.shape == (2, 200_001)
+    np.testing.assert_array_equal(random_words(200_001, keys[1:])[0], both[1])
 
 
-def uniform(counter=0, seed=0, shape=(100_000,), dtype="float32"):
-    return value(gw.ops.random_uniform(counter, seed, shape, dtype))
+def test_elements_depend_on_their_key_and_place_alone():
+    key = random.key(0)
+    for draw in (random.bits, random.uniform, random.normal, random.gumbel):
+        whole = value(draw(key, (6, 4)))
+        np.testing.assert_array_equal(whole, value(draw(key, 24)).reshape(6, 4))
+        np.testing.assert_array_equal(whole[:3], value(draw(key, (3, 4))))
+        x = gw.input("x", ("n", 4))
+        drawn = value(draw(key, x.shape), {x: np.zeros((6, 4), np.float32)})
+        np.testing.assert_array_equal(drawn, whole)
+
+
+# Keys.
+
+
+def test_a_key_is_its_seed_and_stream():
+    assert value(random.key(5)).tolist() == [5, 0]
+    assert value(random.key(2**64 - 1, 7)).tolist() == [2**64 - 1, 7]
+    step = gw.input("step", (), "int32")
+    assert value(random.key(9, step), {step: np.int32(4)}).tolist() == [9, 4]
+    rows = random.key(gw.constant(np.arange(3)), 1)
+    assert value(rows).tolist() == [[0, 1], [1, 1], [2, 1]]
+
+
+def test_seeds_and_streams_make_different_numbers():
+    numbers = (0, 1, 2**32, 2**63)
+    arrays = [value(random.bits(random.key(a, b), 8)) for a in numbers for b in numbers]
+    assert len({array.tobytes() for array in arrays}) == len(arrays)
+
+
+def test_keys_made_of_keys_all_differ_and_are_unrelated():
+    key = random.key(3)
+    rows = value(random.split(key, 2000))
+    deeper = value(random.split(random.split(key, 40), 50)).reshape(-1, 2)
+    keys = np.concatenate([value(key)[None], rows, deeper])
+    assert len(np.unique(keys, axis=0)) == len(keys)
+    # Every bit of them is 1 half of the time: within 5 standard deviations.
+    bits = np.unpackbits(keys[1:].view(np.uint8), axis=1)
+    assert np.abs(bits.mean(axis=0) - 0.5).max() < 5 * 0.5 / math.sqrt(len(bits))
+    # Numbers of neighbours are not correlated.
+    numbers = value(random.uniform(random.split(key, 2000), 2, dtype="float64")) - 0.5
+    assert abs((numbers[1:] * numbers[:-1]).mean() * 12) < 5 / math.sqrt(numbers.size)
+
+
+def test_a_split_is_a_fold_of_counts_and_no_number_of_the_key():
+    key = random.key(11)
+    keys = value(random.split(key, 3))
+    for i in range(3):
+        np.testing.assert_array_equal(keys[i], value(random.fold_in(key, i)))
+    assert not np.isin(keys, value(random.bits(key, 1000, "uint64"))).any()
+    np.testing.assert_array_equal(
+        value(random.fold_in(key, -1)), value(random.fold_in(key, 2**63 - 1))
+    )
+    step = gw.input("step", (), "int8")
+    np.testing.assert_array_equal(
+        value(random.fold_in(key, step), {step: np.int8(2)}), value(random.fold_in(key, 2))
+    )
+
+
+def test_an_array_of_keys_gives_each_its_own_numbers():
+    keys = random.split(random.key(1), 6)
+    grid = keys.reshape(2, 3, 2)
+    for draw in (random.uniform, random.normal, random.randint, random.truncated_normal):
+        together = value(draw(grid, 4))
+        assert together.shape == (2, 3, 4)
+        for i in range(6):
+            np.testing.assert_array_equal(together.reshape(6, 4)[i], value(draw(keys[i], 4)))
+
+
+def test_keys_without_a_seed_come_in_order_from_that_of_the_process():
+    def drawn():
+        return [value(random.key()) for _ in range(3)]
+
+    random.seed(5)
+    first = drawn()
+    random.seed(5)
+    np.testing.assert_array_equal(drawn(), first)
+    random.seed(6)
+    others = drawn()
+    assert len({key.tobytes() for key in [*first, *others]}) == 6
+    np.testing.assert_array_equal(first[1], value(random.fold_in(random.key(5), 1)))
+
+
+def test_no_two_threads_get_the_same_key():
+    random.seed(0)
+    with ThreadPoolExecutor(8) as pool:
+        keys = list(pool.map(lambda _: value(random.key()).tobytes(), range(200)))
+    assert len(set(keys)) == 200
+
+
+def test_initial_values_and_modules_without_a_seed_follow_that_of_the_process():
+    def made():
+        layer = nn.Dense(3)
+        layer(gw.input("x", (2, 4)))
+        return gw.init.normal((5,)), gw.init.he_uniform((5, 2)), layer.parameters[0].value
+
+    random.seed(1)
+    first = made()
+    random.seed(1)
+    for ours, again in zip(first, made(), strict=True):
+        np.testing.assert_array_equal(ours, again)
+    random.seed(2)
+    assert not any(np.array_equal(a, b) for a, b in zip(first, made(), strict=True))
+    assert not np.array_equal(gw.init.normal((5,)), gw.init.normal((5,)))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 1.0, "a", True])
+def test_a_bad_seed_is_refused(seed):
+    for call in (random.key, random.seed):
+        with pytest.raises((AttributeValueError, DTypeError), match=r"whole number|neither"):
+            call(seed)
+
+
+def test_what_is_no_key_is_refused():
+    x = gw.input("x", (2,))
+    draws = [getattr(random, name) for name in random.__all__ if name not in ("key", "seed")]
+    arguments = {"choice": (3,), "permutation": (3,), "fold_in": (1,), "categorical": ([0.5],)}
+    for draw in draws:
+        with pytest.raises(DTypeError, match=r"a key is u64\[\.\.\.,2\], got f32\[2\]"):
+            draw(x, *arguments.get(draw.__name__.removeprefix("random_"), ()))
+
+
+# The same bits, whatever is around.
+
+DRAWS = {
+    "bits": lambda key: random.bits(key, (7, 3)),
+    "uniform": lambda key: random.uniform(key, (7, 3)),
+    "between": lambda key: random.uniform(key, (7, 3), -3.0, 0.7),
+    "double": lambda key: random.uniform(key, (7, 3), -3.0, 0.7, "float64"),
+    "normal": lambda key: random.normal(key, (7, 3)),
+    "wide": lambda key: random.normal(key, (7, 3), dtype="float64"),
+    "half": lambda key: random.normal(key, (7, 3), dtype="float16"),
+    "laplace": lambda key: random.laplace(key, (7, 3)),
+    "exponential": lambda key: random.exponential(key, (7, 3)),
+    "gumbel": lambda key: random.gumbel(key, (7, 3)),
+    "truncated": lambda key: random.truncated_normal(key, (7, 3), 0.5, 3.0),
+    "bernoulli": lambda key: random.bernoulli(key, 0.3, (7, 3)),
+    "randint": lambda key: random.randint(key, (7, 3), -5, 9),
+    "permutation": lambda key: random.permutation(key, 21).reshape(7, 3),
+    "categorical": lambda key: random.categorical(key, np.zeros((3, 5)), shape=7),
+    "choice": lambda key: random.choice(key, 40, (7, 3), replace=False),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_the_same_key_gives_the_same_bits_however_it_is_computed(name):
+    key = gw.input("key", (2,), "uint64")
+    given = np.array([2**40 + 3, 5], np.uint64)
+    drawn = DRAWS[name](key)
+    wanted = value(drawn, {key: given})
+    np.testing.assert_array_equal(gw.compile(key, drawn)(given), wanted, strict=True)
+    folded = gw.compile([], DRAWS[name](random.key(2**40 + 3, 5)))
+    np.testing.assert_array_equal(folded(), wanted, strict=True)
+    np.testing.assert_array_equal(folded(), wanted, strict=True)
+    # Among other work, that fuses with it, in another order.
+    x = gw.input("x", (7, 3), "float64")
+    used = gw.ops.tanh(x * 2 - drawn.astype("float64")).sum(0)
+    among = gw.compile([x, key], [used, drawn, DRAWS[name](random.split(key)[1])])
+    np.testing.assert_array_equal(among(np.ones((7, 3)), given)[1], wanted, strict=True)
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_mapping_over_keys_is_drawing_for_each(name):
+    key, keys = gw.input("key", (2,), "uint64"), gw.input("keys", (4, 2), "uint64")
+    (together,) = batched([DRAWS[name](key)], {key: keys})
+    arrays = value(random.split(random.key(8), 4))
+    rows = value(together, {keys: arrays})
+    for row, one in zip(rows, arrays, strict=True):
+        np.testing.assert_array_equal(row, value(DRAWS[name](key), {key: one}))
+
+
+def test_large_draws_are_not_computed_while_compiling():
+    f = gw.compile([], random.normal(random.key(0), (100, 100)).sum(0))
+    assert "random_bits" in f.text()
+
+
+def test_random_numbers_have_no_gradient_but_their_parameters_have():
+    x = gw.input("x", (3,), "float64")
+    key = random.key(0)
+    drawn = random.uniform(key, (3,), dtype="float64")
+    np.testing.assert_array_equal(value(grad((x * drawn).sum(), x), {x: np.ones(3)}), value(drawn))
+    sample = random.normal(key, None, x, 2 * x, "float64")
+    slope = value(grad(sample.sum(), x), {x: np.ones(3)})
+    np.testing.assert_allclose(slope, 1 + 2 * value(random.normal(key, 3, dtype="float64")))
+
+
+# Distributions.
+
+COUNT = 40_000
+
+
+def assert_distributed(array, distribution):
+    """Kolmogorov and Smirnov's test: the distance is above 1.95 / √n once in a thousand times."""
+    ordered = np.sort(array.astype(np.float64), axis=None)
+    expected = np.array([distribution(x) for x in ordered.tolist()])
+    steps = np.arange(len(ordered) + 1) / len(ordered)
+    distance = max((steps[1:] - expected).max(), (expected - steps[:-1]).max())
+    assert distance < 1.95 / math.sqrt(len(ordered))
+
+
+def below(z):
+    """Φ(z)."""
+    return math.erfc(-z / math.sqrt(2)) / 2
+
+
+def within(low, high):
+    return lambda z: (below(z) - below(low)) / (below(high) - below(low))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("draw", "distribution"),
+    [
+        (random.uniform, lambda x: x),
+        (random.normal, below),
+        (random.exponential, lambda x: 1 - math.exp(-x)),
+        (random.gumbel, lambda x: math.exp(-math.exp(-x))),
+        (random.laplace, lambda x: math.exp(x) / 2 if x < 0 else 1 - math.exp(-x) / 2),
+        (random.truncated_normal, within(-2, 2)),
+    ],
+    ids=["uniform", "normal", "exponential", "gumbel", "laplace", "truncated"],
+)
+def test_numbers_have_their_distribution(draw, distribution, dtype):
+    array = value(draw(random.key(17), COUNT, dtype=dtype))
+    assert array.dtype == dtype and np.isfinite(array).all()
+    assert_distributed(array, distribution)
 
 
 @pytest.mark.parametrize(
     ("dtype", "bits"), [("float16", 11), ("bfloat16", 8), ("float32", 24), ("float64", 53)]
 )
 def test_uniform_numbers_fill_the_mantissa_of_each_dtype_evenly(dtype, bits):
-    array = uniform(dtype=dtype).astype(np.float64)
+    array = value(random.uniform(random.key(0), 100_000, dtype=dtype)).astype(np.float64)
     assert array.min() >= 0 and array.max() < 1
     whole = array * 2.0**bits
     assert (whole == np.floor(whole)).all() and (whole % 2 == 1).any()
     # χ² of 16 classes: 15 degrees of freedom, above 37.7 in one of a thousand.
-    counts = np.bincount((array * 16).astype(int), minlength=16)
-    expected = len(array) / 16
-    assert ((counts - expected) ** 2 / expected).sum() < 37.7
+    assert chi_squared(np.bincount((array * 16).astype(int), minlength=16)) < 37.7
     assert abs(array.mean() + 2.0 ** -(bits + 1) - 0.5) < 4 * np.sqrt(1 / 12 / len(array))
 
 
+def chi_squared(counts):
+    """Σ (counted - expected)² / expected, where all are as likely."""
+    return ((counts - counts.mean()) ** 2 / counts.mean()).sum()
+
+
 def test_neighbours_are_not_correlated():
-    array = uniform(dtype="float64") - 0.5
+    array = value(random.uniform(random.key(0), 100_000, dtype="float64")) - 0.5
     for distance in (1, 2, 3, 4, 5):
         correlation = (array[distance:] * array[:-distance]).mean() * 12
         assert abs(correlation) < 4 / np.sqrt(len(array))
 
 
-def test_seeds_and_counters_make_different_streams():
-    arrays = [uniform(c, s, (64,)) for c in (0, 1, 2**32, 2**63) for s in (0, 1, 2**32, 2**62)]
-    assert len({array.tobytes() for array in arrays}) == len(arrays)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 3.0), (-1.5, 1.0), (1.0, 1.0625), (-7.0, -0.1)])
+def test_uniform_numbers_stay_below_their_upper_bound(low, high, dtype):
+    array = value(random.uniform(random.key(2), 20_000, low, high, dtype))
+    step = precision(array.dtype)[0] * max(-low, high)
+    bottom, top = np.array([low, high]).astype(array.dtype).astype(np.float64)
+    array = array.astype(np.float64)
+    assert array.min() >= bottom and array.max() < top
+    assert abs(array.mean() - (low + high) / 2) < 0.03 * (high - low) + step / 2
 
 
-def test_elements_depend_on_their_place_alone():
-    whole = uniform(shape=(6, 4))
-    np.testing.assert_array_equal(whole, uniform(shape=(24,)).reshape(6, 4))
-    np.testing.assert_array_equal(whole[:3], uniform(shape=(3, 4)))
-    x = gw.input("x", ("n", 4))
-    drawn = gw.ops.random_uniform(0, 0, x.shape)
-    np.testing.assert_array_equal(value(drawn, {x: np.zeros((6, 4), np.float32)}), whole)
+def test_a_bound_next_to_the_other_is_never_reached():
+    high = np.nextafter(np.float32(1), np.float32(2))
+    assert (value(random.uniform(random.key(2), 1000, 1.0, high)) == 1).all()
+    third = np.nextafter(high, np.float32(2))
+    array = value(random.uniform(random.key(2), 10_000, 1.0, third))
+    assert set(np.unique(array)) == {np.float32(1), high}
+    assert abs((array == 1).mean() - 0.5) < 0.02
 
 
-def test_the_counter_may_be_a_tensor_of_any_integer_type():
-    step = gw.input("step", (), "int64")
-    drawn = gw.ops.random_uniform(step, 9, (3,))
-    np.testing.assert_array_equal(value(drawn, {step: 5}), uniform(5, 9, (3,)))
-
-
-def test_random_numbers_have_no_gradient():
-    x = gw.input("x", (3,), "float64")
-    target = (x * gw.ops.random_uniform(0, 0, (3,), "float64")).sum()
-    np.testing.assert_array_equal(
-        value(grad(target, x), {x: np.ones(3)}), uniform(shape=(3,), dtype="float64")
-    )
+def test_bounds_may_be_tensors():
+    low, high = np.array([0.0, 10.0], np.float32), np.array([[1.0], [20.0]], np.float32)
+    array = value(random.uniform(random.key(1), (500, 2, 2), low, high))
+    assert ((array >= low) & ((array < high) | (array == low))).all()
+    assert value(random.uniform(random.key(1), None, low, high)).shape == (2, 2)
+    with pytest.raises(ShapeError, match=r"parameters of shape \[2\] don't broadcast to \[3\]"):
+        random.uniform(random.key(1), 3, low)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_normal_numbers_have_the_moments_of_the_normal_distribution(dtype):
-    array = value(gw.ops.random_normal(3, 4, (200_000,), dtype))
-    assert array.dtype == dtype and np.isfinite(array).all()
+    array = value(random.normal(random.key(4, 3), 200_000, dtype=dtype)).astype(np.float64)
     tolerance = 4 / np.sqrt(len(array))
     assert abs(array.mean()) < tolerance
     assert abs(array.var() - 1) < tolerance * np.sqrt(2)
     assert abs((array**3).mean()) < tolerance * np.sqrt(15)
     assert abs((array**4).mean() - 3) < tolerance * np.sqrt(96)
-    # Φ(1) - Φ(-1) and Φ(2) - Φ(-2).
-    assert abs((np.abs(array) < 1).mean() - 0.682689) < tolerance
-    assert abs((np.abs(array) < 2).mean() - 0.954500) < tolerance
+    # Nothing of float64 is lost: no two of so many numbers are equal.
+    assert dtype == "float32" or len(np.unique(array)) == len(array)
+
+
+def test_normal_numbers_have_a_mean_and_a_deviation():
+    array = value(random.normal(random.key(4), 100_000, 5.0, 0.25))
+    assert array.dtype == np.float32
+    assert abs(array.mean() - 5) < 0.005 and abs(array.std() - 0.25) < 0.005
+    means = np.array([0.0, 100.0])
+    assert value(random.normal(random.key(4), None, means)).shape == (2,)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(-1.0, 0.5), (0.0, math.inf), (-math.inf, 1.0), (3.0, 4.0), (-9.0, -8.0), (8.0, math.inf)],
+)
+def test_truncated_normal_numbers_are_normal_within_their_bounds(low, high, dtype):
+    array = value(random.truncated_normal(random.key(6), COUNT, low, high, dtype))
+    assert array.dtype == dtype and np.isfinite(array).all()
+    assert array.min() >= low and array.max() <= high
+    # Mirrored, where Φ has its digits.
+    mirrored = low > 0
+    numbers, bounds = (-array, (-high, -low)) if mirrored else (array, (low, high))
+    assert_distributed(numbers, within(*bounds))
+
+
+def test_coins_fall_by_their_probability():
+    p = np.array([0.0, 0.1, 0.5, 0.9, 1.0])
+    array = value(random.bernoulli(random.key(3), p, (20_000, 5)))
+    assert array.dtype == bool
+    assert not array[:, 0].any() and array[:, 4].all()
+    assert (np.abs(array.mean(0) - p) < 4 * np.sqrt(p * (1 - p) / 20_000) + 1e-12).all()
+    assert value(random.bernoulli(random.key(3), np.float32(0.5))).shape == ()
+    with pytest.raises(AttributeValueError, match=r"a probability is from 0 to 1, got 1\.5"):
+        random.bernoulli(random.key(3), 1.5)
+
+
+# Whole numbers.
+
+INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_whole_numbers_fill_their_range_evenly(dtype):
+    low = 0 if dtype[0] == "u" else -3
+    array = value(random.randint(random.key(5), 10_000, low, low + 10, dtype))
+    assert array.dtype == dtype
+    counts = np.bincount(array.astype(np.int64) - low, minlength=10)
+    assert len(counts) == 10 and chi_squared(counts) < 27.9  # 9 degrees of freedom
+    limits = np.iinfo(dtype)
+    whole = value(random.randint(random.key(5), 4096, limits.min, int(limits.max) + 1, dtype))
+    span = float(limits.max) - float(limits.min)
+    spread = (whole.astype(np.float64) - float(limits.min)) / span
+    assert spread.min() < 0.01 and spread.max() > 0.99 and abs(spread.mean() - 0.5) < 0.02
+    one = value(random.randint(random.key(5), 8, limits.max, int(limits.max) + 1, dtype))
+    assert (one == limits.max).all()
+
+
+def test_whole_numbers_may_lie_between_tensors():
+    low, high = np.array([-5, 0, 7], np.int8), np.array([5, 2**31, 7], np.int64)
+    array = value(random.randint(random.key(5), (4000, 3), low, high))
+    assert array[:, 0].min() == -5 and array[:, 0].max() == 4
+    assert array[:, 1].min() >= 0 and array[:, 1].max() > 2**30
+    assert (array[:, 2] == 7).all()
+    rows = gw.input("rows", ("n", 2))
+    drawn = random.randint(random.key(5), 1000, 0, rows.shape[0])
+    found = value(drawn, {rows: np.zeros((3, 2), np.float32)})
+    assert set(found.tolist()) == {0, 1, 2}
+    wide = np.array([2**63], np.uint64), np.array([2**64 - 1], np.uint64)
+    assert (value(random.randint(random.key(5), 50, *wide, "uint64")) >= wide[0]).all()
+
+
+def test_bad_bounds_are_refused():
+    key = random.key(0)
+    with pytest.raises(AttributeValueError, match="low must be below high, got 3 and 3"):
+        random.randint(key, 2, 3, 3)
+    with pytest.raises(AttributeValueError, match="-1 to 4 is out of the range of u8"):
+        random.randint(key, 2, -1, 5, "uint8")
+    with pytest.raises(DTypeError, match="gives whole numbers, not f32"):
+        random.randint(key, 2, 0, 5, "float32")
+    with pytest.raises(DTypeError, match="low and high are whole numbers, got f32"):
+        random.randint(key, 2, 0, gw.input("x", ()))
+    for draw in (random.uniform, random.truncated_normal):
+        with pytest.raises(AttributeValueError, match=r"low must be below high, got 1\.0 and"):
+            draw(key, 2, 1.0, -1.0)
+        with pytest.raises(DTypeError, match="gives floating numbers, not i64"):
+            draw(key, 2, dtype="int64")
+
+
+# Orders and choices.
+
+
+def test_every_order_is_as_likely():
+    orders = value(random.permutation(random.split(random.key(1), 9600), 4))
+    assert orders.shape == (9600, 4) and (np.sort(orders) == np.arange(4)).all()
+    _, counts = np.unique(orders, axis=0, return_counts=True)
+    assert len(counts) == 24 and chi_squared(counts) < 49.7  # 23 degrees of freedom
+
+
+def test_elements_are_shuffled_along_an_axis():
+    x = np.arange(12).reshape(3, 4)
+    order = value(random.permutation(random.key(2), 4))
+    np.testing.assert_array_equal(value(random.permutation(random.key(2), x, 1)), x[:, order])
+    rows = gw.input("rows", ("n", 2))
+    shuffled = value(
+        random.permutation(random.key(2), rows), {rows: np.eye(5, 2, dtype=np.float32)}
+    )
+    assert sorted(shuffled.tolist()) == sorted(np.eye(5, 2).tolist())
+    with pytest.raises(ShapeError, match=r"takes one key, got u64\[3,2\]"):
+        random.permutation(random.split(random.key(2), 3), x)
+
+
+def test_choices_are_even_and_without_replacement_different():
+    picked = value(random.choice(random.key(4), 7, 14_000))
+    assert chi_squared(np.bincount(picked, minlength=7)) < 22.5  # 6 degrees of freedom
+    once = value(random.choice(random.key(4), 30, (4, 5), replace=False))
+    assert once.shape == (4, 5) and len(np.unique(once)) == 20 and once.max() < 30
+    x = np.arange(6.0).reshape(3, 2)
+    rows = value(random.choice(random.key(4), x, 50))
+    assert rows.shape == (50, 2) and {tuple(row) for row in rows} == {(0, 1), (2, 3), (4, 5)}
+    assert value(random.choice(random.key(4), x)).shape == (2,)
+    with pytest.raises(ShapeError, match="4 can't be chosen from 3 without replacement"):
+        random.choice(random.key(4), x, (2, 2), replace=False)
+    with pytest.raises(ShapeError, match="there is nothing to choose from"):
+        random.choice(random.key(4), 0, 2)
+    with pytest.raises(ShapeError, match="there is nothing to choose from in rank 0"):
+        random.choice(random.key(4), gw.input("x", ()), 2)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_categories_are_chosen_by_their_probabilities(dtype):
+    p = np.array([[0.1, 0.2, 0.7], [0.5, 0.5, 0.0]])
+    with np.errstate(divide="ignore"):
+        logits = np.log(p).astype(dtype) + np.array([[3], [-50]], dtype)
+    drawn = value(random.categorical(random.key(9), logits, shape=20_000))
+    assert drawn.shape == (20_000, 2) and drawn.dtype == np.int64
+    for column, wanted in zip(drawn.T, p, strict=True):
+        shares = np.bincount(column, minlength=3) / len(column)
+        assert (np.abs(shares - wanted) <= 4 * np.sqrt(wanted * (1 - wanted) / 20_000)).all()
+    sideways = value(random.categorical(random.key(9), logits.T, axis=0))
+    assert sideways.shape == (2,) and sideways[1] != 2
+
+
+# Dropout.
 
 
 def test_dropout_keeps_the_mean_and_drops_at_its_rate():
     x = gw.input("x", ("n",), "float64")
     for rate in (0.1, 0.5, 0.9):
-        array = value(gw.ops.dropout(x, rate, 0, 1), {x: np.ones(100_000)})
+        array = value(gw.ops.dropout(x, rate, random.key(1)), {x: np.ones(100_000)})
         assert set(np.unique(array)) == {0, 1 / (1 - rate)}
         assert abs((array == 0).mean() - rate) < 4 * np.sqrt(rate * (1 - rate) / 100_000)
 
 
 def test_the_gradient_of_dropout_has_the_mask_of_its_value():
-    x, step = gw.input("x", (50, 4), "float64"), gw.input("step", (), "uint64")
-    dropped = gw.ops.dropout(x, 0.3, step, 8)
-    arrays = {x: np.full((50, 4), 2.0), step: np.uint64(11)}
+    x, key = gw.input("x", (50, 4), "float64"), gw.input("key", (2,), "uint64")
+    dropped = gw.ops.dropout(x, 0.3, key)
+    arrays = {x: np.full((50, 4), 2.0), key: np.array([8, 11], np.uint64)}
     out, gradient = values([dropped, grad(dropped.sum(), x)], arrays)
     np.testing.assert_allclose(gradient, out / 2, rtol=1e-15)
-    other = value(dropped, {**arrays, step: np.uint64(12)})
+    other = value(dropped, {**arrays, key: np.array([8, 12], np.uint64)})
     assert (other != out).any()
 
 
-@pytest.mark.parametrize("seed", [-1, 2**63, 1.0, "a", True])
-def test_a_bad_seed_is_refused(seed):
-    with pytest.raises(AttributeValueError, match="the seed must be a whole number from 0"):
-        gw.ops.random_uniform(0, seed, (2,))
+def test_rows_drop_by_keys_of_their_own_or_all_alike():
+    x = gw.input("x", (3, 64))
+    ones = {x: np.ones((3, 64), np.float32)}
+    own = value(gw.ops.dropout(x, 0.5, random.split(random.key(1), 3)), ones)
+    assert (own[0] != own[1]).any() and (own[1] != own[2]).any()
+    one, rows = gw.input("one", (64,)), gw.input("rows", (3, 64))
+    (alike,) = batched([gw.ops.dropout(one, 0.5, random.key(1))], {one: rows})
+    same = value(alike, {rows: np.ones((3, 64), np.float32)})
+    assert (same == same[0]).all() and (same == 0).any()
 
 
-def test_a_bad_counter_or_rate_is_refused():
-    x = gw.input("x", (3,))
-    with pytest.raises(DTypeError, match=r"the counter must be u64\[\], got u64\[3\]"):
-        gw.ops.random_uniform(x, 0, (2,))
+def test_a_bad_rate_is_refused():
     with pytest.raises(AttributeValueError, match="the rate must be at least 0 and below 1, got 1"):
-        gw.ops.dropout(x, 1, 0, 0)
-    with pytest.raises(DTypeError, match="gives floating numbers, not i64"):
-        gw.ops.random_uniform(0, 0, (2,), "int64")
+        gw.ops.dropout(gw.input("x", (3,)), 1, random.key(0))
+
+
+# The names.
+
+
+def test_gw_random_holds_the_random_operators_under_short_names():
+    assert gw.random is random
+    for name in set(random.__all__) - {"seed"}:
+        assert getattr(random, name) is getattr(gw.ops, f"random_{name}")
+    assert {n for n in gw.ops.__all__ if n.startswith("random_")} == {
+        f"random_{name}" for name in random.__all__ if name != "seed"
+    }
