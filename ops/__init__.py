@@ -109,6 +109,7 @@ from graphwright.ops.movement import (
     swapaxes,
     transpose,
 )
+from graphwright.ops.multiclass import categorical_cross_entropy, categorical_focal, multi_margin
 from graphwright.ops.normalization import (
     l2_normalize,
     layer_norm,
@@ -229,6 +230,8 @@ __all__ = [
     "bitwise_xor",
     "broadcast_to",
     "cast",
+    "categorical_cross_entropy",
+    "categorical_focal",
     "cbrt",
     "ceil",
     "celu",
@@ -317,6 +320,7 @@ __all__ = [
     "mish",
     "moveaxis",
     "mse",
+    "multi_margin",
     "multiply",
     "nan_to_num",
     "ndtri",

@@ -174,7 +174,44 @@ def smoothed(to_logs: Callable[[list[float]], list[float]]) -> Callable[..., flo
     return loss
 
 
+def categorical_cross_entropy(
+    prediction: np.ndarray,
+    target: np.ndarray,
+    weights: np.ndarray | None = None,
+    *,
+    reduce: str,
+    axis: int,
+    smoothing: float,
+    from_logits: bool,
+) -> Any:
+    heavy = [1.0] * prediction.shape[axis] if weights is None else weights.tolist()
+
+    def loss(scores: list[float], shares: list[float]) -> float:
+        values = log_softmax(scores) if from_logits else logs(scores)
+        even = smoothing / len(scores)
+        mixed = [share - smoothing * share + even for share in shares]
+        return -added(m * w * v for m, w, v in zip(mixed, heavy, values, strict=True) if m)
+
+    return by_rows(loss)(prediction, target, reduce=reduce, axis=axis)
+
+
+def categorical_focal(row: list[float], label: int, weights: list[float], gamma: float) -> float:
+    """By the probabilities of the others, which add up to 1 - p."""
+    powers = [math.exp(v - max(row)) for v in row]
+    others = math.fsum(powers[:label] + powers[label + 1 :]) / math.fsum(powers)
+    return -weights[label] * others**gamma * log_softmax(row)[label]
+
+
+def multi_margin(
+    row: list[float], label: int, weights: list[float], p: int, margin: float
+) -> float:
+    gaps = [margin - row[label] + v for i, v in enumerate(row) if i != label]
+    return weights[label] * added(gap**p for gap in gaps if gap > 0) / len(row)
+
+
 definitions: dict[str, Callable[..., Any]] = {
+    "categorical_cross_entropy": categorical_cross_entropy,
+    "categorical_focal": labelled(categorical_focal),
     "cross_entropy": labelled(smoothed(log_softmax)),
     "gaussian_nll": elementwise(gaussian_nll, 3),
     "huber": elementwise(huber),
@@ -182,6 +219,7 @@ definitions: dict[str, Callable[..., Any]] = {
     "log_cosh": elementwise(log_cosh),
     "mae": elementwise(lambda p, t: abs(p - t)),
     "mse": elementwise(lambda p, t: (p - t) ** 2),
+    "multi_margin": labelled(multi_margin),
     "nll_loss": labelled(nll_loss),
     "poisson_nll": elementwise(poisson_nll),
     "smooth_l1": elementwise(smooth_l1),
