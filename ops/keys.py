@@ -117,12 +117,11 @@ def _whole(value: TensorLike, what: str) -> Tensor:
 
 def check_seed(seed: object, what: str = "seed") -> int:
     """`seed` as an int. Raises AttributeValueError unless it is one from 0 to 2⁶⁴ - 1."""
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-    if not whole or not 0 <= int(seed) < 2**64:  # type: ignore[call-overload]
-        raise AttributeValueError(
-            f"the {what} must be a whole number from 0 to 2⁶⁴ - 1, got {seed!r}"
-        )
-    return int(seed)  # type: ignore[call-overload]
+    if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
+        number = int(seed)
+        if 0 <= number < 2**64:
+            return number
+    raise AttributeValueError(f"the {what} must be a whole number from 0 to 2⁶⁴ - 1, got {seed!r}")
 
 
 class Source:
@@ -142,7 +141,8 @@ class Source:
         with self._lock:
             seed, count = self.seed, self._count
             self._count += 1
-        return derived_keys(np.array([[seed, 0]], np.uint64), np.array([count], np.uint64))[0]
+        keys = derived_keys(np.array([[seed, 0]], np.uint64), np.array([count], np.uint64))
+        return keys.reshape(2)
 
 
 _source = Source()

@@ -38,6 +38,7 @@ _ROUNDS = 10
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _KEYS = np.uint64(1 << 31)  # in the upper half of a block's number: the block is a key
+_TOP = np.uint64(2**64 - 1)
 _CHUNK = 16384  # blocks at a time, so that they stay in the cache
 
 
@@ -140,7 +141,7 @@ class RandomBits(Operator):
         Case(Within(u64[3, 2], 0, 2**63), shape=(dim("n"),), dtype=uint64),
         Case(u64[2], shape=(), dtype=uint32),
         Case(u64[2], shape=(0, 2), dtype=uint64),
-        Case(np.array([2**64 - 1, 2**64 - 1], np.uint64), shape=(9,), dtype=uint32),
+        Case([_TOP, _TOP], shape=(9,), dtype=uint32),
     )
     rejects = (
         Reject(i64[2], shape=(2,), dtype=uint32, message="a key is u64[...,2], got i64[2]"),
@@ -188,7 +189,7 @@ class RandomFoldIn(Operator):
         Case(Within(u64[2], 0, 2**63), u64["n", 3]),
         Case(Within(u64["n", 2], 0, 2**63), u64[2, 1]),
         Case(Within(u64[3, 1, 2], 0, 2**63), u64["n"]),
-        Case(np.array([7, 2**64 - 1], np.uint64), np.array([0, 2**63 - 1, 2**63 + 5], np.uint64)),
+        Case([np.uint64(7), _TOP], [np.uint64(0), np.uint64(2**63 - 1), np.uint64(2**63), _TOP]),
     )
     rejects = (
         Reject(u64[3], u64[()], message="a key is u64[...,2], got u64[3]"),

@@ -151,7 +151,7 @@ def _point(middle: NDArray[Any], tail: NDArray[Any]) -> Any:
     tail: the smaller of that chance and its complement, with digits that `middle` may lack
     """
     magnitude = np.abs(middle)
-    pieces = [lambda q: q * ratio(_MIDDLE, _SPLIT**2 - np.square(q)), np.nan]
+    pieces: list[Any] = [lambda q: q * ratio(_MIDDLE, _SPLIT**2 - np.square(q)), np.nan]
     z = np.piecewise(middle, [magnitude <= _SPLIT], pieces)
     outer = (magnitude > _SPLIT) & (tail > 0)
     if outer.any():

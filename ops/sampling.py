@@ -248,7 +248,7 @@ def random_choice(
     tensor, sizes = as_tensor(key), as_shape(shape)
     _check_single(tensor)
     whole = isinstance(x, int | np.integer | Dim)
-    population = None if whole else as_tensor(x)  # type: ignore[arg-type]
+    population = None if whole else as_tensor(x)
     if population is not None and not population.ndim:
         raise ShapeError("there is nothing to choose from in rank 0", hint="give a size, or rank 1")
     count = _count(x) if population is None else population.shape[0]
