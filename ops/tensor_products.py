@@ -8,7 +8,7 @@ from string import ascii_letters
 from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
-from graphwright.graph.types import TensorType
+from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, promoted
@@ -57,7 +57,7 @@ class Kron(Composite):
     )
 
 
-def _filled(x: TensorType, rank: int) -> tuple[object, ...]:
+def _filled(x: TensorType, rank: int) -> Shape:
     """The shape of `x` with axes of size 1 in front, up to a rank."""
     return (1,) * (rank - x.rank) + x.shape
 
