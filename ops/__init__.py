@@ -33,6 +33,7 @@ from graphwright.ops.arithmetic import (
     square,
     subtract,
 )
+from graphwright.ops.attention import scaled_dot_product_attention
 from graphwright.ops.batch_norm import batch_norm, batch_norm_inference, running_statistics
 from graphwright.ops.bitwise import (
     bitwise_and,
@@ -59,6 +60,16 @@ from graphwright.ops.creation import (
     ones_like,
     zeros,
     zeros_like,
+)
+from graphwright.ops.cumulative import (
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
+    cumulative_prod,
+    cumulative_sum,
+    diff,
+    logcumsumexp,
 )
 from graphwright.ops.dropout import dropout
 from graphwright.ops.einsum import einsum, einsum_path
@@ -139,6 +150,9 @@ from graphwright.ops.rectifier import (
     relu,
     relu6,
     threshold,
+)
+from graphwright.ops.recurrence import (
+    linear_recurrence,
 )
 from graphwright.ops.reduction import all, any, argmax, argmin, count_nonzero, max, min, prod, sum
 from graphwright.ops.regression import huber, log_cosh, mae, mse, smooth_l1
@@ -244,6 +258,13 @@ __all__ = [
     "count_nonzero",
     "cross",
     "cross_entropy",
+    "cummax",
+    "cummin",
+    "cumprod",
+    "cumsum",
+    "cumulative_prod",
+    "cumulative_sum",
+    "diff",
     "divide",
     "dropout",
     "einsum",
@@ -295,6 +316,7 @@ __all__ = [
     "left_shift",
     "less",
     "less_equal",
+    "linear_recurrence",
     "local_response_norm",
     "log",
     "log1p",
@@ -304,6 +326,7 @@ __all__ = [
     "log_sigmoid",
     "log_softmax",
     "logaddexp",
+    "logcumsumexp",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -369,6 +392,7 @@ __all__ = [
     "round",
     "rsqrt",
     "running_statistics",
+    "scaled_dot_product_attention",
     "scan",
     "scatter",
     "scatter_add",
