@@ -11,7 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from support.structural_definitions import Index, built, item
+from support.structural_definitions import (
+    Index,
+    built,
+    item,
+    largest,
+    log_sum_exp,
+    smallest,
+    total,
+)
 
 
 def along(index: Index, axis: int, position: int) -> Index:
@@ -30,6 +38,40 @@ def glu(x: np.ndarray, axis: int) -> np.ndarray:
     return built((*x.shape[:axis], half, *x.shape[axis + 1 :]), element)
 
 
+def running(fold: Callable[[list], Any]) -> Callable[..., np.ndarray]:
+    """At each index, `fold` of all elements up to it, from the far end for `reverse`."""
+
+    def define(x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
+        def element(index: Index) -> Any:
+            n, i = x.shape[axis], index[axis]
+            places = range(n - 1, i - 1, -1) if reverse else range(i + 1)
+            return fold([item(x, along(index, axis, place)) for place in places])
+
+        return built(x.shape, element)
+
+    return define
+
+
+def linear_recurrence(factor: np.ndarray, x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
+    """Σ x[s] · Π factor[r] over s ≤ t and s < r ≤ t; the other way round for `reverse`."""
+
+    def element(index: Index) -> float:
+        t, result = index[axis], 0.0
+        for s in range(t, x.shape[axis]) if reverse else range(t + 1):
+            between = range(t, s) if reverse else range(s + 1, t + 1)
+            factors = [item(factor, along(index, axis, place)) for place in between]
+            result += item(x, along(index, axis, s)) * math.prod(factors)
+        return result
+
+    return built(x.shape, element)
+
+
 definitions: dict[str, Callable[..., Any]] = {
+    "cummax": running(largest),
+    "cummin": running(smallest),
+    "cumprod": running(math.prod),
+    "cumsum": running(total),
     "glu": glu,
+    "linear_recurrence": linear_recurrence,
+    "logcumsumexp": running(log_sum_exp),
 }
