@@ -151,9 +151,7 @@ from graphwright.ops.rectifier import (
     relu6,
     threshold,
 )
-from graphwright.ops.recurrence import (
-    linear_recurrence,
-)
+from graphwright.ops.recurrence import linear_recurrence
 from graphwright.ops.reduction import all, any, argmax, argmin, count_nonzero, max, min, prod, sum
 from graphwright.ops.regression import huber, log_cosh, mae, mse, smooth_l1
 from graphwright.ops.rounding import ceil, floor, round, trunc
@@ -173,6 +171,7 @@ from graphwright.ops.solve import inv, solve, triangular_solve
 from graphwright.ops.sorting import argsort, searchsorted, sort, topk
 from graphwright.ops.statistics import logsumexp, mean, std, var
 from graphwright.ops.tensor_products import cross, inner, kron, outer, tensordot, vecdot
+from graphwright.ops.triangle import diag, diag_embed, diagonal, trace, tri, tril, triu
 from graphwright.ops.trigonometric import (
     acos,
     acosh,
@@ -264,6 +263,9 @@ __all__ = [
     "cumsum",
     "cumulative_prod",
     "cumulative_sum",
+    "diag",
+    "diag_embed",
+    "diagonal",
     "diff",
     "divide",
     "dropout",
@@ -433,8 +435,12 @@ __all__ = [
     "tensordot",
     "threshold",
     "topk",
+    "trace",
     "transpose",
+    "tri",
     "triangular_solve",
+    "tril",
+    "triu",
     "trunc",
     "unfold",
     "var",

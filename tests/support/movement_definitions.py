@@ -91,10 +91,44 @@ def scatter(
     return out
 
 
+# Triangles and diagonals.
+
+
+def triangle(kept: Callable[[int, int], bool]) -> Callable[..., np.ndarray]:
+    """The elements of matrices where `kept(k, j - i)`; the others 0."""
+
+    def define(x: np.ndarray, k: int) -> np.ndarray:
+        return built(x.shape, lambda i: item(x, i) if kept(k, i[-1] - i[-2]) else 0)
+
+    return define
+
+
+def diagonal(x: np.ndarray, offset: int, first: int, second: int) -> np.ndarray:
+    rest = [axis for axis in range(x.ndim) if axis not in (first, second)]
+    matrices = x.transpose(*rest, first, second)
+    rows, columns = matrices.shape[-2:]
+    places = [(i, j) for i in range(rows) for j in range(columns) if j - i == offset]
+    shape = (*matrices.shape[:-2], len(places))
+    return built(shape, lambda i: item(matrices, (*i[:-1], *places[i[-1]])))
+
+
+def diag_embed(x: np.ndarray, offset: int) -> np.ndarray:
+    size = x.shape[-1] + abs(offset)
+    out = built((*x.shape[:-1], size, size), lambda i: 0)
+    for index in np.ndindex(*x.shape):
+        row = index[-1] if offset >= 0 else index[-1] - offset
+        out[(*index[:-1], row, row + offset)] = item(x, index)
+    return out
+
+
 definitions: dict[str, Callable[..., Any]] = {
+    "diag_embed": diag_embed,
+    "diagonal": diagonal,
     "gather_nd": gather_nd,
     "put_along_axis": put_along_axis,
     "scatter": scatter,
     "scatter_nd": scatter_nd,
     "take_along_axis": take_along_axis,
+    "tril": triangle(lambda k, right: right <= k),
+    "triu": triangle(lambda k, right: right >= k),
 }
