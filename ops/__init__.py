@@ -35,6 +35,14 @@ from graphwright.ops.arithmetic import (
 )
 from graphwright.ops.attention import scaled_dot_product_attention
 from graphwright.ops.batch_norm import batch_norm, batch_norm_inference, running_statistics
+from graphwright.ops.binary_loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    dice,
+    focal,
+    hinge,
+    squared_hinge,
+)
 from graphwright.ops.bitwise import (
     bitwise_and,
     bitwise_invert,
@@ -71,6 +79,8 @@ from graphwright.ops.cumulative import (
     diff,
     logcumsumexp,
 )
+from graphwright.ops.decomposition import cholesky, eigh, eigvalsh, qr
+from graphwright.ops.determinant import det, logdet, slogdet
 from graphwright.ops.dropout import dropout
 from graphwright.ops.einsum import einsum, einsum_path
 from graphwright.ops.elementwise import Binary, Elementwise, Unary
@@ -98,6 +108,7 @@ from graphwright.ops.group_norm import group_norm, instance_norm, local_response
 from graphwright.ops.indexing import index
 from graphwright.ops.joining import concatenate, split, stack
 from graphwright.ops.keys import random_fold_in, random_key, random_split
+from graphwright.ops.least_squares import lstsq, matrix_rank, pinv
 from graphwright.ops.likelihood import gaussian_nll, kl_divergence, poisson_nll
 from graphwright.ops.linear import matmul
 from graphwright.ops.logical import (
@@ -109,6 +120,7 @@ from graphwright.ops.logical import (
     logical_or,
     logical_xor,
 )
+from graphwright.ops.matrix_functions import expm, matrix_norm, matrix_power
 from graphwright.ops.movement import (
     broadcast_to,
     expand_dims,
@@ -166,6 +178,7 @@ from graphwright.ops.sampling import (
 from graphwright.ops.scan import scan
 from graphwright.ops.scatter import index_update, scatter
 from graphwright.ops.selection import stop_gradient, where
+from graphwright.ops.singular import svd, svdvals
 from graphwright.ops.slicing import embed, flip, slice
 from graphwright.ops.solve import inv, solve, triangular_solve
 from graphwright.ops.sorting import argsort, searchsorted, sort, topk
@@ -235,6 +248,8 @@ __all__ = [
     "atanh",
     "batch_norm",
     "batch_norm_inference",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_left_shift",
@@ -248,6 +263,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "celu",
+    "cholesky",
     "clip",
     "concatenate",
     "cond",
@@ -263,12 +279,16 @@ __all__ = [
     "cumsum",
     "cumulative_prod",
     "cumulative_sum",
+    "det",
     "diag",
     "diag_embed",
     "diagonal",
+    "dice",
     "diff",
     "divide",
     "dropout",
+    "eigh",
+    "eigvalsh",
     "einsum",
     "einsum_path",
     "elu",
@@ -281,11 +301,13 @@ __all__ = [
     "exp",
     "exp2",
     "expand_dims",
+    "expm",
     "expm1",
     "eye",
     "flip",
     "floor",
     "floor_divide",
+    "focal",
     "fold",
     "full",
     "full_like",
@@ -299,6 +321,7 @@ __all__ = [
     "hard_sigmoid",
     "hard_swish",
     "hard_tanh",
+    "hinge",
     "huber",
     "hypot",
     "index",
@@ -329,13 +352,18 @@ __all__ = [
     "log_softmax",
     "logaddexp",
     "logcumsumexp",
+    "logdet",
     "logical_and",
     "logical_not",
     "logical_or",
     "logical_xor",
     "logsumexp",
+    "lstsq",
     "mae",
     "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
     "matrix_transpose",
     "max",
     "maximum",
@@ -359,6 +387,7 @@ __all__ = [
     "outer",
     "overlap_add",
     "pad",
+    "pinv",
     "poisson_nll",
     "positive",
     "pow",
@@ -367,6 +396,7 @@ __all__ = [
     "prod",
     "product_of_others",
     "put_along_axis",
+    "qr",
     "random_bernoulli",
     "random_bits",
     "random_categorical",
@@ -410,6 +440,7 @@ __all__ = [
     "sinusoidal_encoding",
     "size",
     "slice",
+    "slogdet",
     "smooth_l1",
     "softmax",
     "softplus",
@@ -420,6 +451,7 @@ __all__ = [
     "split",
     "sqrt",
     "square",
+    "squared_hinge",
     "squeeze",
     "stack",
     "std",
@@ -427,6 +459,8 @@ __all__ = [
     "subtract",
     "sum",
     "sum_to",
+    "svd",
+    "svdvals",
     "swapaxes",
     "take",
     "take_along_axis",

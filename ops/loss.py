@@ -46,7 +46,7 @@ class Loss(Composite):
                 f"the reduction is {self.reduce!r}", hint='it is "mean", "sum" or "none"'
             )
         if weights is not None:
-            _check_weights(dtype, losses, weights)
+            check_weights(dtype, losses, weights)
         return TensorType(dtype, losses if self.reduce == "none" else ())
 
     def weighed(self, losses: Tensor, weights: Tensor | None, dtype: DType) -> Tensor:
@@ -169,18 +169,20 @@ def _clamped(logarithm: Callable[[Tensor], Tensor], x: Tensor, value: Tensor) ->
     return where(tiny, -100, logarithm(where(tiny, 0.5, x)))
 
 
-def _check_weights(dtype: DType, losses: Shape, weights: TensorType) -> None:
+def check_weights(dtype: DType, losses: Shape, weights: TensorType, name: str = "weights") -> None:
+    """For `infer`: raise unless `weights` are of that dtype and broadcast to the losses."""
     if weights.dtype != dtype:
         names = f"{short_name(dtype)} and {short_name(weights.dtype)}"
-        raise DTypeError(f"dtypes differ: {names}", hint="cast the weights to the other's dtype")
+        raise DTypeError(f"dtypes differ: {names}", hint=f"cast the {name} to the other's dtype")
     try:
         fits = broadcast(losses, weights.shape) == losses
     except ShapeError:
         fits = False
     if not fits:
+        shapes = f"{shape_text(weights.shape)}, and the losses {shape_text(losses)}"
         raise ShapeError(
-            f"weights have shape {shape_text(weights.shape)}, and the losses {shape_text(losses)}",
-            hint="weights broadcast to the losses; expand_dims adds axes of size 1",
+            f"{name} have shape {shapes}",
+            hint=f"{name} broadcast to the losses; expand_dims adds axes of size 1",
         )
 
 

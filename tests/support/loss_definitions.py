@@ -209,11 +209,76 @@ def multi_margin(
     return weights[label] * added(gap**p for gap in gaps if gap > 0) / len(row)
 
 
+# Yes and no.
+
+
+def binary_cross_entropy(p: float, t: float) -> float:
+    if not 0 <= p <= 1:
+        return nan
+    return -t * log(p) - (1 - t) * max(math.log1p(-p) if p < 1 else -100, -100)
+
+
+def bits(x: float) -> tuple[float, float]:
+    """-log σ(x) and -log(1 - σ(x))."""
+    small = math.log1p(math.exp(-abs(x)))
+    return small + max(-x, 0), small + max(x, 0)
+
+
+def with_logits(
+    logits: np.ndarray,
+    target: np.ndarray,
+    positive: np.ndarray | None = None,
+    *weights: np.ndarray,
+    reduce: str,
+) -> Any:
+    heavy = np.broadcast_to(1.0 if positive is None else positive, logits.shape)
+
+    def loss(x: float, t: float, w: float) -> float:
+        return w * t * bits(x)[0] + (1 - t) * bits(x)[1]
+
+    return elementwise(loss, 3)(logits, target, heavy, *weights, reduce=reduce)
+
+
+def focal(x: float, t: float, gamma: float, balance: tuple[float, float]) -> float:
+    p = 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+    q = 1 / (1 + math.exp(x)) if x < 700 else 0.0
+    hit, miss = bits(x)
+    return balance[0] * t * q**gamma * hit + balance[1] * (1 - t) * p**gamma * miss
+
+
+def dice(
+    prediction: np.ndarray,
+    target: np.ndarray,
+    weights: np.ndarray | None = None,
+    *,
+    reduce: str,
+    axes: tuple[int, ...],
+    epsilon: float,
+) -> Any:
+    kept = [i for i in range(prediction.ndim) if i not in axes]
+    shape = tuple(prediction.shape[i] for i in kept)
+    sums: dict[tuple[int, ...], list[list[float]]] = {k: [[], []] for k in np.ndindex(*shape)}
+    for index in np.ndindex(*prediction.shape):
+        p, t = prediction[index].item(), target[index].item()
+        above, below = sums[tuple(index[i] for i in kept)]
+        above.append(2 * p * t)
+        below += [p, t]
+    losses = np.empty(shape, object)
+    for index, (above, below) in sums.items():
+        losses[index] = 1 - quotient(added(above) + epsilon, added(below) + epsilon)
+    return reduced(losses, weights, reduce)
+
+
 definitions: dict[str, Callable[..., Any]] = {
+    "binary_cross_entropy": elementwise(binary_cross_entropy),
+    "binary_cross_entropy_with_logits": with_logits,
     "categorical_cross_entropy": categorical_cross_entropy,
     "categorical_focal": labelled(categorical_focal),
     "cross_entropy": labelled(smoothed(log_softmax)),
+    "dice": dice,
+    "focal": elementwise(focal),
     "gaussian_nll": elementwise(gaussian_nll, 3),
+    "hinge": elementwise(lambda p, t: max(0.0, 1 - t * p)),
     "huber": elementwise(huber),
     "kl_divergence": by_rows(kl_divergence),
     "log_cosh": elementwise(log_cosh),
@@ -224,4 +289,5 @@ definitions: dict[str, Callable[..., Any]] = {
     "poisson_nll": elementwise(poisson_nll),
     "smooth_l1": elementwise(smooth_l1),
     "sparse_categorical_cross_entropy": labelled(smoothed(logs)),
+    "squared_hinge": elementwise(lambda p, t: max(0.0, 1 - t * p) ** 2),
 }
