@@ -54,7 +54,10 @@ def gradients_of(node: Node, received: Sequence[Tensor | None]) -> Sequence[Tens
     op = node.op
     if op.composite and type(op).gradient is Operator.gradient:
         return _through_decomposition(node, received)
-    answer = op.gradient(*node.inputs, *node.outputs, *received)
+    try:
+        answer = op.gradient(*node.inputs, *node.outputs, *received)
+    except GraphwrightError as error:
+        raise error.located(op.name, [("value", node.outputs[0].describe())], node.source) from None
     sent = answer if isinstance(answer, tuple) else (answer,)
     if len(sent) != len(node.inputs):
         raise GraphwrightError(

@@ -19,6 +19,18 @@ def fused(*arrays: np.ndarray, kind: str, graph: Graph) -> tuple[np.ndarray, ...
     return run(graph, arrays)
 
 
+def barrier(x: np.ndarray, *after: np.ndarray) -> np.ndarray:
+    return x
+
+
+def checkpoint(*arrays: np.ndarray, graph: Graph) -> tuple[np.ndarray, ...]:
+    return run(graph, arrays)
+
+
+def custom_gradient(*arrays: np.ndarray, forward: Graph, backward: Graph) -> tuple[np.ndarray, ...]:
+    return run(forward, arrays)
+
+
 def cond(
     condition: np.ndarray, *operands: np.ndarray, then: Graph, otherwise: Graph
 ) -> tuple[np.ndarray, ...]:
@@ -67,7 +79,8 @@ def run(graph: Graph, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
 def _collected() -> dict[str, Callable[..., Any]]:
     """Those of every family: the files beside this one that are named `*_definitions.py`."""
     found: dict[str, Callable[..., Any]] = {
-        function.__name__: function for function in (fused, cond, scan, while_loop)
+        function.__name__: function
+        for function in (fused, barrier, checkpoint, custom_gradient, cond, scan, while_loop)
     }
     for path in sorted(Path(__file__).parent.glob("*_definitions.py")):
         family = import_module(f"support.{path.stem}").definitions
