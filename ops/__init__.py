@@ -54,6 +54,7 @@ from graphwright.ops.bitwise import (
     right_shift,
 )
 from graphwright.ops.case import Case, Reject, Within
+from graphwright.ops.checkpoint import barrier, checkpoint
 from graphwright.ops.classification import cross_entropy, nll_loss, sparse_categorical_cross_entropy
 from graphwright.ops.comparison import equal, greater, greater_equal, less, less_equal, not_equal
 from graphwright.ops.composite import Composite
@@ -79,6 +80,7 @@ from graphwright.ops.cumulative import (
     diff,
     logcumsumexp,
 )
+from graphwright.ops.custom_gradient import custom_gradient
 from graphwright.ops.decomposition import cholesky, eigh, eigvalsh, qr
 from graphwright.ops.determinant import det, logdet, slogdet
 from graphwright.ops.dropout import dropout
@@ -246,6 +248,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "barrier",
     "batch_norm",
     "batch_norm_inference",
     "binary_cross_entropy",
@@ -263,6 +266,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "celu",
+    "checkpoint",
     "cholesky",
     "clip",
     "concatenate",
@@ -279,6 +283,7 @@ __all__ = [
     "cumsum",
     "cumulative_prod",
     "cumulative_sum",
+    "custom_gradient",
     "det",
     "diag",
     "diag_embed",
