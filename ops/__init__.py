@@ -60,6 +60,17 @@ from graphwright.ops.comparison import equal, greater, greater_equal, less, less
 from graphwright.ops.composite import Composite
 from graphwright.ops.cond import cond
 from graphwright.ops.convert import as_tensor, cast, size
+from graphwright.ops.convolve import (
+    conv,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    conv_weight_gradient,
+)
 from graphwright.ops.creation import (
     arange,
     eye,
@@ -271,6 +282,15 @@ __all__ = [
     "clip",
     "concatenate",
     "cond",
+    "conv",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "conv_weight_gradient",
     "copysign",
     "cos",
     "cosh",
