@@ -10,7 +10,9 @@ array([[2., 4., 6.]], dtype=float32)
 from typing import TYPE_CHECKING
 
 from graphwright import nn, ops, random
+from graphwright.compiler.derivatives import hessian, jacobian, jvp, vjp
 from graphwright.compiler.differentiate import grad
+from graphwright.compiler.vmap import vmap
 from graphwright.graph.dim import dim
 from graphwright.graph.dtype import (
     bfloat16 as _bfloat16,
@@ -53,6 +55,11 @@ from graphwright.graph.tensor import Tensor
 from graphwright.graph.text import text
 from graphwright.graph.types import TensorType
 from graphwright.nn import init
+from graphwright.ops.checkpoint import checkpoint
+from graphwright.ops.cond import cond
+from graphwright.ops.custom_gradient import custom_gradient
+from graphwright.ops.scan import scan
+from graphwright.ops.while_loop import while_loop
 from graphwright.runtime.compiled import CompiledFunction, compile
 from graphwright.runtime.interpret import interpret
 from graphwright.viz.draw import draw
@@ -83,14 +90,18 @@ __all__ = [
     "VerificationError",
     "bfloat16",
     "bool_",
+    "checkpoint",
     "compile",
+    "cond",
     "constant",
+    "custom_gradient",
     "dim",
     "draw",
     "float16",
     "float32",
     "float64",
     "grad",
+    "hessian",
     "init",
     "input",
     "int8",
@@ -98,17 +109,23 @@ __all__ = [
     "int32",
     "int64",
     "interpret",
+    "jacobian",
+    "jvp",
     "nn",
     "ops",
     "parameter",
     "parse",
     "random",
+    "scan",
     "scope",
     "text",
     "uint8",
     "uint16",
     "uint32",
     "uint64",
+    "vjp",
+    "vmap",
+    "while_loop",
 ]
 
 
