@@ -146,6 +146,10 @@ from graphwright.ops.movement import (
     transpose,
 )
 from graphwright.ops.multiclass import categorical_cross_entropy, categorical_focal, multi_margin
+from graphwright.ops.norm import (
+    norm,
+    vector_norm,
+)
 from graphwright.ops.normalization import (
     l2_normalize,
     layer_norm,
@@ -405,6 +409,7 @@ __all__ = [
     "negative",
     "nextafter",
     "nll_loss",
+    "norm",
     "not_equal",
     "one_hot",
     "ones",
@@ -504,6 +509,7 @@ __all__ = [
     "unfold",
     "var",
     "vecdot",
+    "vector_norm",
     "weight_norm",
     "where",
     "while_loop",

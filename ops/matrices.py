@@ -101,7 +101,10 @@ def lapack(kernel: Callable[..., Any]) -> Callable[..., Any]:
             what, hint = self.refusal
             raise InputError(f"{self.name}: {what}", hint=hint) from None
         several = isinstance(result, tuple)
-        outputs = tuple(x.astype(dtype, copy=False) for x in (result if several else (result,)))
+        outputs = tuple(
+            x.astype(dtype, copy=False) if x.dtype.kind == "f" else x
+            for x in (result if several else (result,))
+        )
         return outputs if several else outputs[0]
 
     return guarded

@@ -1,4 +1,4 @@
-"""Singular values, and what is made of them: inverses of any matrix, ranks, least squares."""
+"""The singular value decomposition."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from graphwright.ops.matrices import (
 from graphwright.ops.movement import expand_dims, matrix_transpose
 
 
-class _OfSingularValues(OnMatrix):
+class OfSingularValues(OnMatrix):
     """An operator that needs the singular values."""
 
     refusal = UNSETTLED
@@ -40,7 +40,7 @@ class _OfSingularValues(OnMatrix):
 
 
 @register
-class SVD(_OfSingularValues):
+class SVD(OfSingularValues):
     """The singular values s of each matrix, from the largest down: x = u diag(s) vh.
 
     For m rows and n columns u is of m by k, vh of k by n, where k is the smaller of m and n;
@@ -112,7 +112,7 @@ def _added(total: Tensor | None, more: Tensor) -> Tensor:
 
 
 @register
-class SingularValues(_OfSingularValues):
+class SingularValues(OfSingularValues):
     """The singular values of each matrix alone, from the largest down; see `SVD`.
 
     d/dx = u diag(g) vh

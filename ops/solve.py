@@ -239,11 +239,12 @@ class TriangularSolve(_Equations):
     )
 
 
-def _floating_pair(a: TensorLike, b: TensorLike) -> tuple[Tensor, ...]:
+def floating_pair(a: TensorLike, b: TensorLike) -> tuple[Tensor, ...]:
+    """Both as floating tensors of one dtype."""
     return promoted(*(x if is_floating(x.dtype) else as_floating(x) for x in promoted(a, b)))
 
 
-def _solved(op: Operator, a: Tensor, b: Tensor) -> Tensor:
+def solved(op: Operator, a: Tensor, b: Tensor) -> Tensor:
     """A `b` of rank 1 counts as one column, which is left out of the result again."""
     return squeeze(op(a, expand_dims(b, 1)), -1) if b.ndim == 1 else op(a, b)
 
@@ -261,7 +262,7 @@ def solve(a: TensorLike, b: TensorLike) -> Tensor:
     a: square matrices in the last two axes
     b: one vector when it has rank 1; otherwise matrices, whose columns are solved for
     """
-    return _solved(Solve(), *_floating_pair(a, b))
+    return solved(Solve(), *floating_pair(a, b))
 
 
 @builder
@@ -279,7 +280,7 @@ def triangular_solve(
     transpose:     solves with aᵀ
     unit_diagonal: takes the diagonal for ones
     """
-    matrix, target = _floating_pair(a, b)
+    matrix, target = floating_pair(a, b)
     if transpose:
         matrix, lower = matrix_transpose(matrix), not lower
-    return _solved(TriangularSolve(lower, unit_diagonal), matrix, target)
+    return solved(TriangularSolve(lower, unit_diagonal), matrix, target)

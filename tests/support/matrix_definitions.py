@@ -35,7 +35,7 @@ def each_matrix(define: Callable[..., Any]) -> Callable[..., Any]:
         else:
             outputs = tuple(
                 np.array([as_array(one) for one in column]).reshape(
-                    *batch, *as_array(column[0]).shape
+                    (*batch, *as_array(column[0]).shape)
                 )
                 for column in zip(*results, strict=True)
             )
@@ -272,12 +272,48 @@ def signs(vectors: np.ndarray) -> np.ndarray:
     return np.array(result)
 
 
+# Sizes.
+
+
+def rank(a: Exact, rtol: float | None) -> int:
+    """The exact one, or how many singular values stand out."""
+    if rtol is None:
+        return len(reduced(a)[1])
+    values = svd(a)[1]
+    return sum(bool(v > rtol * values[0]) for v in values)
+
+
+def norm(a: Exact, ord: str, keepdims: bool) -> Any:
+    rows = as_array(a).tolist()
+    sums = {
+        "inf": [math.fsum(map(abs, row)) for row in rows],
+        "1": [math.fsum(map(abs, column)) for column in zip(*rows, strict=True)],
+    }
+    if ord == "fro":
+        value = math.hypot(*(v for row in rows for v in row))
+    elif ord == "nuc":
+        value = math.fsum(svd(a)[1])
+    else:
+        values = sums.get(ord.lstrip("-")) or list(svd(a)[1])
+        value = min(values) if ord.startswith("-") else max(values)
+    return [[value]] if keepdims else value
+
+
 definitions: dict[str, Callable[..., Any]] = {
     "cholesky": each_matrix(cholesky),
+    "det": each_matrix(lambda a: float(determinant(a))),
     "eigh": each_matrix(eigh),
     "eigvalsh": each_matrix(lambda a: eigh(a)[0]),
+    "expm": each_matrix(exponential),
     "inv": each_matrix(inverse),
+    "logdet": each_matrix(lambda a: logarithm(determinant(a))),
+    "lstsq": each_matrix(lambda a, b, rtol: pseudo_inverse(a) @ b),
+    "matrix_norm": each_matrix(norm),
+    "matrix_power": each_matrix(power),
+    "matrix_rank": each_matrix(rank),
+    "pinv": each_matrix(pseudo_inverse),
     "qr": each_matrix(qr),
+    "slogdet": each_matrix(sign_and_logarithm),
     "solve": each_matrix(solve),
     "svd": each_matrix(svd),
     "svdvals": each_matrix(lambda a: svd(a)[1]),
