@@ -181,6 +181,7 @@ from graphwright.ops.rectifier import (
     threshold,
 )
 from graphwright.ops.recurrence import linear_recurrence
+from graphwright.ops.recurrent import gru_cell, lstm_cell, rnn_cell
 from graphwright.ops.reduction import all, any, argmax, argmin, count_nonzero, max, min, prod, sum
 from graphwright.ops.regression import huber, log_cosh, mae, mse, smooth_l1
 from graphwright.ops.rounding import ceil, floor, round, trunc
@@ -347,6 +348,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "group_norm",
+    "gru_cell",
     "hard_sigmoid",
     "hard_swish",
     "hard_tanh",
@@ -387,6 +389,7 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logsumexp",
+    "lstm_cell",
     "lstsq",
     "mae",
     "matmul",
@@ -450,6 +453,7 @@ __all__ = [
     "reshape",
     "right_shift",
     "rms_norm",
+    "rnn_cell",
     "rotary_embedding",
     "round",
     "rsqrt",
