@@ -115,6 +115,7 @@ from graphwright.ops.exponential import (
 )
 from graphwright.ops.extremum import clip, maximum, minimum
 from graphwright.ops.floating import allclose, copysign, isclose, nan_to_num, nextafter, signbit
+from graphwright.ops.fourier import fft, ifft, irfft, rfft
 from graphwright.ops.gather import one_hot, scatter_add, take
 from graphwright.ops.gather_nd import gather_nd, scatter_nd
 from graphwright.ops.group_norm import group_norm, instance_norm, local_response_norm
@@ -200,6 +201,16 @@ from graphwright.ops.singular import svd, svdvals
 from graphwright.ops.slicing import embed, flip, slice
 from graphwright.ops.solve import inv, solve, triangular_solve
 from graphwright.ops.sorting import argsort, searchsorted, sort, topk
+from graphwright.ops.spectrum import (
+    fft2,
+    fftfreq,
+    fftn,
+    fftshift,
+    ifft2,
+    ifftn,
+    ifftshift,
+    rfftfreq,
+)
 from graphwright.ops.statistics import logsumexp, mean, std, var
 from graphwright.ops.tensor_products import cross, inner, kron, outer, tensordot, vecdot
 from graphwright.ops.triangle import diag, diag_embed, diagonal, trace, tri, tril, triu
@@ -334,6 +345,11 @@ __all__ = [
     "expm",
     "expm1",
     "eye",
+    "fft",
+    "fft2",
+    "fftfreq",
+    "fftn",
+    "fftshift",
     "flip",
     "floor",
     "floor_divide",
@@ -355,11 +371,16 @@ __all__ = [
     "hinge",
     "huber",
     "hypot",
+    "ifft",
+    "ifft2",
+    "ifftn",
+    "ifftshift",
     "index",
     "index_update",
     "inner",
     "instance_norm",
     "inv",
+    "irfft",
     "isclose",
     "isfinite",
     "isinf",
@@ -451,6 +472,8 @@ __all__ = [
     "relu6",
     "remainder",
     "reshape",
+    "rfft",
+    "rfftfreq",
     "right_shift",
     "rms_norm",
     "rnn_cell",
