@@ -120,7 +120,7 @@ from graphwright.ops.gather import one_hot, scatter_add, take
 from graphwright.ops.gather_nd import gather_nd, scatter_nd
 from graphwright.ops.group_norm import group_norm, instance_norm, local_response_norm
 from graphwright.ops.indexing import index
-from graphwright.ops.joining import concatenate, split, stack
+from graphwright.ops.joining import concat, concatenate, split, stack, unstack
 from graphwright.ops.keys import random_fold_in, random_key, random_split
 from graphwright.ops.least_squares import lstsq, matrix_rank, pinv
 from graphwright.ops.likelihood import gaussian_nll, kl_divergence, poisson_nll
@@ -140,6 +140,7 @@ from graphwright.ops.movement import (
     expand_dims,
     matrix_transpose,
     moveaxis,
+    permute_dims,
     reshape,
     squeeze,
     sum_to,
@@ -147,10 +148,7 @@ from graphwright.ops.movement import (
     transpose,
 )
 from graphwright.ops.multiclass import categorical_cross_entropy, categorical_focal, multi_margin
-from graphwright.ops.norm import (
-    norm,
-    vector_norm,
-)
+from graphwright.ops.norm import norm, vector_norm
 from graphwright.ops.normalization import (
     l2_normalize,
     layer_norm,
@@ -185,6 +183,7 @@ from graphwright.ops.recurrence import linear_recurrence
 from graphwright.ops.recurrent import gru_cell, lstm_cell, rnn_cell
 from graphwright.ops.reduction import all, any, argmax, argmin, count_nonzero, max, min, prod, sum
 from graphwright.ops.regression import huber, log_cosh, mae, mse, smooth_l1
+from graphwright.ops.repetition import broadcast_arrays, meshgrid, repeat, repeat_each, tile
 from graphwright.ops.rounding import ceil, floor, round, trunc
 from graphwright.ops.sampling import (
     random_bernoulli,
@@ -198,7 +197,7 @@ from graphwright.ops.scan import scan
 from graphwright.ops.scatter import index_update, scatter
 from graphwright.ops.selection import stop_gradient, where
 from graphwright.ops.singular import svd, svdvals
-from graphwright.ops.slicing import embed, flip, slice
+from graphwright.ops.slicing import embed, flip, roll, slice
 from graphwright.ops.solve import inv, solve, triangular_solve
 from graphwright.ops.sorting import argsort, searchsorted, sort, topk
 from graphwright.ops.spectrum import (
@@ -286,6 +285,7 @@ __all__ = [
     "bitwise_or",
     "bitwise_right_shift",
     "bitwise_xor",
+    "broadcast_arrays",
     "broadcast_to",
     "cast",
     "categorical_cross_entropy",
@@ -296,6 +296,7 @@ __all__ = [
     "checkpoint",
     "cholesky",
     "clip",
+    "concat",
     "concatenate",
     "cond",
     "conv",
@@ -421,6 +422,7 @@ __all__ = [
     "max",
     "maximum",
     "mean",
+    "meshgrid",
     "min",
     "minimum",
     "mish",
@@ -441,6 +443,7 @@ __all__ = [
     "outer",
     "overlap_add",
     "pad",
+    "permute_dims",
     "pinv",
     "poisson_nll",
     "positive",
@@ -471,12 +474,15 @@ __all__ = [
     "relu",
     "relu6",
     "remainder",
+    "repeat",
+    "repeat_each",
     "reshape",
     "rfft",
     "rfftfreq",
     "right_shift",
     "rms_norm",
     "rnn_cell",
+    "roll",
     "rotary_embedding",
     "round",
     "rsqrt",
@@ -525,6 +531,7 @@ __all__ = [
     "tanh",
     "tensordot",
     "threshold",
+    "tile",
     "topk",
     "trace",
     "transpose",
@@ -534,6 +541,7 @@ __all__ = [
     "triu",
     "trunc",
     "unfold",
+    "unstack",
     "var",
     "vecdot",
     "vector_norm",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphwright.graph.dim import Size, dim, evaluate, exact_quotient
+from graphwright.graph.dim import Dim, Size, dim, evaluate, exact_quotient
 from graphwright.graph.dtype import short_name
 from graphwright.graph.errors import DTypeError, ShapeError
 from graphwright.graph.operator import Operator, register
@@ -18,7 +18,7 @@ from graphwright.ops.batching import in_front
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32
 from graphwright.ops.convert import as_tensor, builder, promoted
 from graphwright.ops.creation import zeros_like
-from graphwright.ops.movement import expand_dims
+from graphwright.ops.movement import expand_dims, squeeze
 from graphwright.ops.shapes import check_axis, check_sizes, normalize_axis, shape_text
 
 
@@ -103,6 +103,10 @@ def concatenate(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     return Concatenate(normalize_axis(axis, parts[0].ndim))(*parts)
 
 
+concat = concatenate
+"""The name of `concatenate` in the array API standard."""
+
+
 @builder
 def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """The `tensors`, all of one shape, side by side along a new axis.
@@ -120,6 +124,24 @@ def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
                 details=[("first", parts[0].describe()), ("other", part.describe())],
             )
     return concatenate([expand_dims(part, axis) for part in parts], axis)
+
+
+@builder
+def unstack(x: TensorLike, axis: int = 0) -> tuple[Tensor, ...]:
+    """The slices of `x` along `axis`, without it: `stack`, reversed.
+
+    Raises ShapeError when the size of the axis is not a number.
+    """
+    tensor = as_tensor(x)
+    place = normalize_axis(axis, tensor.ndim)
+    count = tensor.shape[place]
+    if isinstance(count, Dim):
+        raise ShapeError(
+            f"axis {axis} of size {count} gives a number of tensors that is not known",
+            hint="give the input a number to fix it, or use gw.ops.scan",
+        )
+    pieces = split(tensor, (1,) * count, place) if count else ()
+    return tuple(squeeze(piece, place) for piece in pieces)
 
 
 @register

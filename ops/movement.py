@@ -273,6 +273,10 @@ def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
     return tensor if list(order) == list(range(rank)) else Transpose(tuple(order))(tensor)
 
 
+permute_dims = transpose
+"""The name of `transpose` in the array API standard."""
+
+
 @builder
 def matrix_transpose(x: TensorLike) -> Tensor:
     """`x` with its last two axes exchanged. Raises ShapeError for a rank below 2."""

@@ -1,4 +1,4 @@
-"""Parts of tensors by position: every so many elements, from here to there."""
+"""Elements by position: slices, the other way round, moved along."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.case import Case, Reject, f32, f64, i32
 from graphwright.ops.convert import as_tensor, builder
-from graphwright.ops.shapes import ShapeLike, as_shape, check_sizes, normalize_axis, shape_text
+from graphwright.ops.movement import reshape
+from graphwright.ops.shapes import (
+    ShapeLike,
+    as_shape,
+    behind,
+    check_axes,
+    check_sizes,
+    normalize_axis,
+    shape_text,
+)
 
 # `slice` here is the tensors' function; Python's own is `builtins.slice`.
 
@@ -189,6 +198,75 @@ def slice(
         )
     keys = [builtins.slice(*key) for key in zip(starts, stops, strides, strict=True)]
     return sliced(tensor, [resolved(key, n) for key, n in zip(keys, tensor.shape, strict=False)])
+
+
+@register
+class Roll(Operator):
+    """Elements moved along axes by so many places; those that leave at one end enter at the other.
+
+    out[..., i, ...] = x[..., (i - shift) mod size, ...] (NumPy)
+    The gradient is rolled back.
+    """
+
+    name = "roll"
+
+    shifts: tuple[Size, ...]
+    axes: tuple[int, ...]
+
+    def infer(self, x: TensorType) -> TensorType:
+        check_axes(self.axes, x.rank)
+        if len(self.shifts) != len(self.axes):
+            raise AttributeValueError(f"{len(self.shifts)} shifts for {len(self.axes)} axes")
+        return x
+
+    def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
+        return np.roll(x, evaluate(self.shifts, {}), self.axes)
+
+    def flops(self, x: TensorType) -> Size:
+        return 0
+
+    def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
+        return Roll(tuple(-shift for shift in self.shifts), self.axes)(g)
+
+    def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
+        return Roll(self.shifts, behind(self.axes))(x)
+
+    cases = (
+        Case(f32["n", 3], shifts=(1,), axes=(0,)),
+        Case(f64[2, 3], shifts=(-1, 4), axes=(0, 1)),
+        Case(f64["n", 2], shifts=(dim("n") - 2,), axes=(0,)),
+        Case(i32[2, 3], shifts=(), axes=()),
+    )
+    rejects = (
+        Reject(f32[2], shifts=(1,), axes=(1,), message="axis 1 is out of range for rank 1"),
+        Reject(f32[2], shifts=(1, 2), axes=(0,), message="2 shifts for 1 axes"),
+    )
+
+
+@builder
+def roll(
+    x: TensorLike, shift: Size | Sequence[Size], axis: int | Sequence[int] | None = None
+) -> Tensor:
+    """`x` with its elements moved by `shift` places along `axis`, from the end to the front again.
+
+    shift: one number for all axes, or one for each
+    axis:  one, several, or None for the flattened `x`
+
+    Raises AttributeValueError when there are not as many shifts as axes.
+    """
+    tensor = as_tensor(x)
+    if axis is None:
+        return reshape(roll(reshape(tensor, (-1,)), shift, 0), tensor.shape)
+    given = axis if isinstance(axis, Sequence) else (axis,)
+    places = [normalize_axis(item, tensor.ndim) for item in given]
+    shifts = (shift,) * len(places) if isinstance(shift, int | Dim) else tuple(shift)
+    if len(shifts) != len(places):
+        raise AttributeValueError(f"{len(shifts)} shifts for {len(places)} axes")
+    total: dict[int, Size] = {}
+    for place, each in zip(places, shifts, strict=True):
+        total[place] = total.get(place, 0) + each
+    axes = tuple(sorted(total))
+    return Roll(tuple(total[place] for place in axes), axes)(tensor)
 
 
 @builder

@@ -91,6 +91,40 @@ def scatter(
     return out
 
 
+# Repetition.
+
+
+def tile(x: np.ndarray, repeats: Index) -> np.ndarray:
+    shape = tuple(n * count for n, count in zip(x.shape, repeats, strict=True))
+    return built(shape, lambda i: item(x, tuple(j % n for j, n in zip(i, x.shape, strict=True))))
+
+
+def copies(x: np.ndarray, sources: list[int], axis: int) -> np.ndarray:
+    """The elements at these places along an axis, one after another."""
+    shape = (*x.shape[:axis], len(sources), *x.shape[axis + 1 :])
+    return built(shape, lambda i: item(x, (*i[:axis], sources[i[axis]], *i[axis + 1 :])))
+
+
+def repeat(x: np.ndarray, count: int, axis: int) -> np.ndarray:
+    return copies(x, [i for i in range(x.shape[axis]) for _ in range(count)], axis)
+
+
+def repeat_each(x: np.ndarray, counts: np.ndarray, axis: int, total: int) -> np.ndarray:
+    sources = [i for i, count in enumerate(counts.tolist()) for _ in range(count)]
+    sources += [x.shape[axis] - 1] * (total - len(sources))
+    return copies(x, sources[:total], axis)
+
+
+def roll(x: np.ndarray, shifts: Index, axes: Index) -> np.ndarray:
+    def element(index: Index) -> Any:
+        source = list(index)
+        for shift, axis in zip(shifts, axes, strict=True):
+            source[axis] = (source[axis] - shift) % x.shape[axis]
+        return item(x, tuple(source))
+
+    return built(x.shape, element)
+
+
 # Triangles and diagonals.
 
 
@@ -126,9 +160,13 @@ definitions: dict[str, Callable[..., Any]] = {
     "diagonal": diagonal,
     "gather_nd": gather_nd,
     "put_along_axis": put_along_axis,
+    "repeat": repeat,
+    "repeat_each": repeat_each,
+    "roll": roll,
     "scatter": scatter,
     "scatter_nd": scatter_nd,
     "take_along_axis": take_along_axis,
+    "tile": tile,
     "tril": triangle(lambda k, right: right <= k),
     "triu": triangle(lambda k, right: right >= k),
 }
