@@ -369,16 +369,20 @@ def _index_of(op: type[IndexReduction], x: Tensor, axis: int | None, keepdims: b
 
 @builder
 def all(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """True where all of the boolean `x` are, over `axis` (one, several, or None for all)."""
-    tensor = as_tensor(x)
+    """True where all of `x` are true, numbers if they are not 0, over `axis` (None for all)."""
+    tensor = _truth(as_tensor(x))
     return AllTrue(normalize_axes(axis, tensor.ndim), keepdims)(tensor)
 
 
 @builder
 def any(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """True where any of the boolean `x` is, over `axis` (one, several, or None for all)."""
-    tensor = as_tensor(x)
+    """True where any of `x` is true, a number if it is not 0, over `axis` (None for all)."""
+    tensor = _truth(as_tensor(x))
     return AnyTrue(normalize_axes(axis, tensor.ndim), keepdims)(tensor)
+
+
+def _truth(x: Tensor) -> Tensor:
+    return x if x.dtype == boolean else not_equal(x, 0)
 
 
 @builder

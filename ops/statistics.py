@@ -15,7 +15,6 @@ from graphwright.ops.case import Case, Reject, Within, bool_, f16, f32, f64, i32
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import SizeValue, as_floating, as_tensor, builder, cast
 from graphwright.ops.exponential import exp, log, sqrt
-from graphwright.ops.extremum import maximum
 from graphwright.ops.reduction import Max, Reduction, Sum, refuse_empty
 from graphwright.ops.selection import where
 from graphwright.ops.shapes import normalize_axes
@@ -68,7 +67,8 @@ class Var(_Statistic):
     """The variance over axes: Σ (x - mean)² / (count - correction).
 
     correction: 0 for the variance of the elements themselves, 1 for the unbiased estimate from a
-                sample (Bessel); nan where count - correction is 0 or less, as in NumPy
+                sample (Bessel); nan where count - correction is 0 or less, as the Python array
+                API standard has it
     d/dx = 2 (x - mean) / (count - correction)
     """
 
@@ -86,9 +86,11 @@ class Var(_Statistic):
         centered = wide - Mean(self.axes, keepdims=True)(wide)
         count = self.count(x.shape)
         if isinstance(count, Dim):
-            divisor = maximum(SizeValue(count, wide.dtype)() - self.correction, 0)
+            freedom = SizeValue(count, wide.dtype)() - self.correction
+            divisor = where(freedom > 0, freedom, np.nan)
         else:
-            divisor = as_tensor(max(count - self.correction, 0), wide.dtype)
+            freedom = count - self.correction
+            divisor = as_tensor(freedom if freedom > 0 else np.nan, wide.dtype)
         squares = Sum(self.axes, self.keepdims)(square(centered))
         return cast(squares / divisor, self.infer(x.type).dtype)
 
@@ -100,6 +102,7 @@ class Var(_Statistic):
         Case(i32[2, 3], axes=(1,), keepdims=False, correction=0),
         Case(f16[5], axes=(0,), keepdims=False, correction=0),
         Case([1.0, 2.0], axes=(0,), keepdims=False, correction=2, smooth=False),
+        Case(f64[2, "n"], axes=(1,), keepdims=False, correction=3.5, smooth=False),
     )
     rejects = (
         Reject(f32[2], axes=(1,), keepdims=False, correction=0, message="axis 1 is out of range"),

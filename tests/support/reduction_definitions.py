@@ -14,9 +14,12 @@ import numpy as np
 from support.structural_definitions import (
     Index,
     built,
+    inf,
     item,
     largest,
     log_sum_exp,
+    nan,
+    reduction,
     smallest,
     total,
 )
@@ -66,6 +69,21 @@ def linear_recurrence(factor: np.ndarray, x: np.ndarray, axis: int, reverse: boo
     return built(x.shape, element)
 
 
+def p_norm(values: list, ord: float) -> float:
+    """By limits for ±inf, else in powers of what is relative to the largest magnitude."""
+    magnitudes = [abs(v) for v in values]
+    if any(m != m for m in magnitudes):
+        return nan
+    if ord == 0:
+        return float(sum(m > 0 for m in magnitudes))
+    if math.isinf(ord):
+        return max(magnitudes) if ord > 0 else min(magnitudes)
+    top = max(magnitudes, default=0.0)
+    if top in (0.0, inf) or (ord < 0 and 0.0 in magnitudes):
+        return top if ord > 0 else 0.0
+    return top * math.fsum((m / top) ** ord for m in magnitudes) ** (1 / ord)
+
+
 definitions: dict[str, Callable[..., Any]] = {
     "cummax": running(largest),
     "cummin": running(smallest),
@@ -74,4 +92,5 @@ definitions: dict[str, Callable[..., Any]] = {
     "glu": glu,
     "linear_recurrence": linear_recurrence,
     "logcumsumexp": running(log_sum_exp),
+    "vector_norm": reduction(p_norm),
 }

@@ -93,8 +93,8 @@ def variance(values: list, correction: float) -> float:
     pairs = [(a - b) ** 2 for i, a in enumerate(values) for b in values[:i]]
     if not count:
         return nan
-    spread, divisor = total([float(p) for p in pairs]) / count, max(count - correction, 0)
-    return spread / divisor if divisor else nan if spread == 0 else inf
+    spread, divisor = total([float(p) for p in pairs]) / count, count - correction
+    return spread / divisor if divisor > 0 else nan
 
 
 def log_sum_exp(values: list) -> float:
