@@ -31,14 +31,13 @@ from graphwright.ops.matrices import (
     check_square,
     inverse_or_zero,
     lapack,
-    lower_part,
     mirrored,
-    on_diagonal,
     signs,
     symmetrized,
 )
 from graphwright.ops.movement import expand_dims, matrix_transpose
 from graphwright.ops.solve import TriangularSolve
+from graphwright.ops.triangle import diag_embed, tril
 
 # Symmetric, with eigenvalues from about 1 to 5; and one that is not, with distinct singular values.
 SYMMETRIC = [[4.0, 1.0, -0.5], [1.0, 3.0, 0.25], [-0.5, 0.25, 1.5]]
@@ -75,8 +74,8 @@ class Cholesky(OnSquare):
         return x.size * x.shape[-1] // 3
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
-        inner = matmul(matrix_transpose(out), lower_part(g))
-        half = (lower_part(inner) + lower_part(inner, -1)) / 2
+        inner = matmul(matrix_transpose(out), tril(g))
+        half = (tril(inner) + tril(inner, -1)) / 2
         solve = TriangularSolve(False, False)
         across = matrix_transpose(solve(matrix_transpose(out), half))
         return symmetrized(solve(matrix_transpose(out), across))
@@ -153,7 +152,7 @@ class QR(OnMatrix):
             inner = inner + matmul(r, matrix_transpose(g_r))
         if g_q is not None:
             inner = inner - matmul(matrix_transpose(g_q), q)
-        copied = lower_part(inner) + matrix_transpose(lower_part(inner, -1))
+        copied = tril(inner) + matrix_transpose(tril(inner, -1))
         outer = matmul(q, copied) if g_q is None else g_q + matmul(q, copied)
         return matrix_transpose(TriangularSolve(False, False)(r, matrix_transpose(outer)))
 
@@ -213,7 +212,7 @@ class Eigh(OnSquare):
         g_vectors: Tensor | None,
     ) -> Tensor:
         across = matrix_transpose(vectors)
-        inner = zeros_like(vectors) if g_values is None else on_diagonal(g_values)
+        inner = zeros_like(vectors) if g_values is None else diag_embed(g_values)
         if g_vectors is not None:
             inner = inner + gaps(values) * matmul(across, g_vectors)
         return symmetrized(matmul(vectors, matmul(inner, across)))

@@ -13,10 +13,8 @@ from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject, bool_, f16, f32, f64, i8, i32
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, cast, promoted
-from graphwright.ops.indexing import index
 from graphwright.ops.linear import matmul
 from graphwright.ops.movement import expand_dims, reshape, squeeze, transpose
-from graphwright.ops.padding import pad
 from graphwright.ops.reduction import sum
 from graphwright.ops.statistics import widened
 from graphwright.ops.subscripts import (
@@ -28,6 +26,7 @@ from graphwright.ops.subscripts import (
     plan,
     subscripts,
 )
+from graphwright.ops.triangle import diagonal
 
 
 @register
@@ -166,24 +165,11 @@ def _part(x: Tensor, term: Term, read: Subscripts) -> Part:
         while labels.count(label) > 1:
             first = labels.index(label)
             second = labels.index(label, first + 1)
-            x = _diagonal(x, first, second)
+            x = diagonal(x, 0, first, second)
             labels = [*labels[:first], *labels[first + 1 : second], *labels[second + 1 :], label]
     stretched = [i for i, k in enumerate(labels) if x.shape[i] == 1 != read.sizes[k]]
     kept = [label for i, label in enumerate(labels) if i not in stretched]
     return Part(squeeze(x, stretched), kept)
-
-
-def _diagonal(x: Tensor, first: int, second: int) -> Tensor:
-    """The diagonal of two axes of one size, as the last axis.
-
-    With n zeros after its n² elements a matrix becomes n rows of n + 1, and the diagonal their
-    first column.
-    """
-    others = [i for i in range(x.ndim) if i not in (first, second)]
-    moved = transpose(x, [*others, first, second])
-    *outer, size, _ = moved.shape
-    flat = pad(reshape(moved, (*outer, size * size)), [*((0, 0) for _ in outer), (0, size)])
-    return index(reshape(flat, (*outer, size, size + 1)), (..., 0))
 
 
 def _contracted(one: Part, other: Part, kept: Container[Label], final: Term | None) -> Part:

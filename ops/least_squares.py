@@ -94,7 +94,8 @@ def check_tolerance(rtol: float | None) -> None:
 def smallest(s: NDArray[Any], x: NDArray[Any], rtol: float | None) -> NDArray[Any]:
     """Up to which size singular values are taken for 0."""
     share = max(x.shape[-2:]) * np.finfo(x.dtype).eps if rtol is None else rtol
-    return s.max(-1, initial=0, keepdims=True) * s.dtype.type(share)
+    bound: NDArray[Any] = s.max(-1, initial=0, keepdims=True) * s.dtype.type(share)
+    return bound
 
 
 @register

@@ -20,8 +20,7 @@ from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Reject, f32, i32
 from graphwright.ops.comparison import equal
-from graphwright.ops.creation import arange
-from graphwright.ops.movement import expand_dims, matrix_transpose
+from graphwright.ops.movement import matrix_transpose
 from graphwright.ops.selection import where
 
 SINGULAR = (
@@ -111,18 +110,6 @@ def lapack(kernel: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # Parts of matrices, as tensors.
-
-
-def lower_part(x: Tensor, offset: int = 0) -> Tensor:
-    """The lower triangle of each matrix, up to the diagonal number `offset`; zeros above it."""
-    rows = expand_dims(arange(x.shape[-2]), 1)
-    return where(arange(x.shape[-1]) <= rows + offset, x, 0)
-
-
-def on_diagonal(x: Tensor) -> Tensor:
-    """Matrices with the vectors `x` on their diagonals."""
-    index = arange(x.shape[-1])
-    return where(equal(expand_dims(index, 1), index), expand_dims(x, -2), 0)
 
 
 def symmetrized(x: Tensor) -> Tensor:

@@ -22,10 +22,10 @@ from graphwright.ops.matrices import (
     check_matrix,
     inverse_or_zero,
     lapack,
-    on_diagonal,
     signs,
 )
 from graphwright.ops.movement import expand_dims, matrix_transpose
+from graphwright.ops.triangle import diag_embed
 
 
 class OfSingularValues(OnMatrix):
@@ -71,7 +71,7 @@ class SVD(OfSingularValues):
     def gradient(self, x: Tensor, *outputs: Tensor | None) -> Tensor:
         u, s, vh, g_u, g_s, g_vh = outputs
         assert u is not None and s is not None and vh is not None
-        total = None if g_s is None else _between(u, on_diagonal(g_s), vh)
+        total = None if g_s is None else _between(u, diag_embed(g_s), vh)
         if g_u is not None:
             total = _added(total, self._from_left(u, s, vh, g_u))
         if g_vh is not None:
@@ -132,7 +132,7 @@ class SingularValues(OfSingularValues):
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         u, _, vh = SVD().apply(x)
-        return _between(u, on_diagonal(g), vh)
+        return _between(u, diag_embed(g), vh)
 
     cases = (
         Case(TALL),

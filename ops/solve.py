@@ -23,7 +23,6 @@ from graphwright.ops.matrices import (
     check_same_dtype,
     check_square,
     lapack,
-    lower_part,
 )
 from graphwright.ops.movement import (
     expand_dims,
@@ -34,6 +33,7 @@ from graphwright.ops.movement import (
     sum_to,
 )
 from graphwright.ops.shapes import broadcast
+from graphwright.ops.triangle import tril, triu
 
 # Well-conditioned: rounding errors hardly grow.
 A = [[2.0, -1.0, 0.5], [0.25, 1.5, -0.75], [1.0, 0.5, -2.5]]
@@ -202,10 +202,7 @@ class TriangularSolve(_Equations):
         to_b = TriangularSolve(not self.lower, self.unit_diagonal)(matrix_transpose(a), g)
         full = -matmul(to_b, matrix_transpose(out))
         offset = -1 if self.unit_diagonal else 0
-        if self.lower:
-            to_a = lower_part(full, offset)
-        else:
-            to_a = matrix_transpose(lower_part(matrix_transpose(full), offset))
+        to_a = tril(full, offset) if self.lower else triu(full, -offset)
         return sum_to(to_a, a.shape), sum_to(to_b, b.shape)
 
     cases = (
