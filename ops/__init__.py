@@ -158,6 +158,7 @@ from graphwright.ops.normalization import (
     weight_norm,
 )
 from graphwright.ops.padding import pad
+from graphwright.ops.pooling import average_pool, lp_pool, max_pool
 from graphwright.ops.position import alibi_bias, rotary_embedding, sinusoidal_encoding
 from graphwright.ops.product import product_of_others
 from graphwright.ops.quantile import erfinv, ndtri
@@ -274,6 +275,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "average_pool",
     "barrier",
     "batch_norm",
     "batch_norm_inference",
@@ -411,6 +413,7 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logsumexp",
+    "lp_pool",
     "lstm_cell",
     "lstsq",
     "mae",
@@ -420,6 +423,7 @@ __all__ = [
     "matrix_rank",
     "matrix_transpose",
     "max",
+    "max_pool",
     "maximum",
     "mean",
     "meshgrid",
