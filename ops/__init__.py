@@ -94,6 +94,7 @@ from graphwright.ops.cumulative import (
 from graphwright.ops.custom_gradient import custom_gradient
 from graphwright.ops.decomposition import cholesky, eigh, eigvalsh, qr
 from graphwright.ops.determinant import det, logdet, slogdet
+from graphwright.ops.distance import cdist, cosine_similarity, pairwise_distance
 from graphwright.ops.dropout import dropout
 from graphwright.ops.einsum import einsum, einsum_path
 from graphwright.ops.elementwise import Binary, Elementwise, Unary
@@ -201,6 +202,7 @@ from graphwright.ops.singular import svd, svdvals
 from graphwright.ops.slicing import embed, flip, roll, slice
 from graphwright.ops.solve import inv, solve, triangular_solve
 from graphwright.ops.sorting import argsort, searchsorted, sort, topk
+from graphwright.ops.spectrogram import blackman_window, hamming_window, hann_window, istft, stft
 from graphwright.ops.spectrum import (
     fft2,
     fftfreq,
@@ -287,12 +289,14 @@ __all__ = [
     "bitwise_or",
     "bitwise_right_shift",
     "bitwise_xor",
+    "blackman_window",
     "broadcast_arrays",
     "broadcast_to",
     "cast",
     "categorical_cross_entropy",
     "categorical_focal",
     "cbrt",
+    "cdist",
     "ceil",
     "celu",
     "checkpoint",
@@ -313,6 +317,7 @@ __all__ = [
     "copysign",
     "cos",
     "cosh",
+    "cosine_similarity",
     "count_nonzero",
     "cross",
     "cross_entropy",
@@ -368,6 +373,8 @@ __all__ = [
     "greater_equal",
     "group_norm",
     "gru_cell",
+    "hamming_window",
+    "hann_window",
     "hard_sigmoid",
     "hard_swish",
     "hard_tanh",
@@ -388,6 +395,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "istft",
     "kl_divergence",
     "kron",
     "l2_normalize",
@@ -447,6 +455,7 @@ __all__ = [
     "outer",
     "overlap_add",
     "pad",
+    "pairwise_distance",
     "permute_dims",
     "pinv",
     "poisson_nll",
@@ -522,6 +531,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "stft",
     "stop_gradient",
     "subtract",
     "sum",

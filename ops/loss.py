@@ -102,17 +102,22 @@ class ElementLoss(Loss):
 def check_alike(**inputs: TensorType) -> None:
     """For `infer`: raise unless these have one floating dtype and one shape."""
     names, kinds = list(inputs), list(inputs.values())
-    if any(kind.dtype != kinds[0].dtype for kind in kinds):
-        dtypes = " and ".join(short_name(kind.dtype) for kind in kinds)
-        raise DTypeError(f"dtypes differ: {dtypes}", hint="cast one to the other's dtype")
-    if not is_floating(kinds[0].dtype):
-        raise DTypeError(f"needs floating inputs, got {short_name(kinds[0].dtype)}")
+    check_floating_alike(*kinds)
     if any(kind.shape != kinds[0].shape for kind in kinds):
         shapes = " and ".join(shape_text(kind.shape) for kind in kinds)
         raise ShapeError(
             f"shapes {shapes} differ",
             hint=f"{' and '.join(names)} do not broadcast; reshape one of them",
         )
+
+
+def check_floating_alike(*kinds: TensorType) -> None:
+    """For `infer`: raise DTypeError unless these have one floating dtype."""
+    if any(kind.dtype != kinds[0].dtype for kind in kinds):
+        dtypes = " and ".join(short_name(kind.dtype) for kind in kinds)
+        raise DTypeError(f"dtypes differ: {dtypes}", hint="cast one to the other's dtype")
+    if not is_floating(kinds[0].dtype):
+        raise DTypeError(f"needs floating inputs, got {short_name(kinds[0].dtype)}")
 
 
 def without_axis(x: TensorType, axis: int) -> Shape:
