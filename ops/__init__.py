@@ -99,6 +99,12 @@ from graphwright.ops.dropout import dropout
 from graphwright.ops.einsum import einsum, einsum_path
 from graphwright.ops.elementwise import Binary, Elementwise, Unary
 from graphwright.ops.embedding import embedding
+from graphwright.ops.embedding_loss import (
+    contrastive,
+    cosine_embedding,
+    margin_ranking,
+    triplet_margin,
+)
 from graphwright.ops.error_function import erf, erfc
 from graphwright.ops.exponential import (
     cbrt,
@@ -305,6 +311,7 @@ __all__ = [
     "concat",
     "concatenate",
     "cond",
+    "contrastive",
     "conv",
     "conv1d",
     "conv2d",
@@ -317,6 +324,7 @@ __all__ = [
     "copysign",
     "cos",
     "cosh",
+    "cosine_embedding",
     "cosine_similarity",
     "count_nonzero",
     "cross",
@@ -425,6 +433,7 @@ __all__ = [
     "lstm_cell",
     "lstsq",
     "mae",
+    "margin_ranking",
     "matmul",
     "matrix_norm",
     "matrix_power",
@@ -552,6 +561,7 @@ __all__ = [
     "tri",
     "triangular_solve",
     "tril",
+    "triplet_margin",
     "triu",
     "trunc",
     "unfold",
