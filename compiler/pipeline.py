@@ -11,10 +11,13 @@ from typing import Any, TypeAlias
 
 from graphwright.compiler.decompose import decompose
 from graphwright.compiler.fuse import fuse
+from graphwright.compiler.join import join
 from graphwright.compiler.layout import layout
 from graphwright.compiler.log import Log
+from graphwright.compiler.nested import everywhere
 from graphwright.compiler.plan import Plan
 from graphwright.compiler.plan_memory import plan_memory
+from graphwright.compiler.prune import prune
 from graphwright.compiler.report import stage_text
 from graphwright.compiler.repro import write_repro
 from graphwright.compiler.schedule import Schedule, schedule
@@ -41,11 +44,20 @@ class Pass:
     def name(self) -> str:
         return self.run.__name__
 
+    def __call__(self, stage: Stage, log: Log) -> Stage:
+        """What it makes of a stage, and of the graphs within a graph."""
+        if not isinstance(stage, Graph):
+            return self.run(stage, log)
+        result: Stage = everywhere(self.run, stage, log)
+        return result
+
 
 PIPELINE: tuple[Pass, ...] = (
     # While composites still have names: log(softmax(x)) can't be seen among primitives.
     Pass(simplify, "simplified_composites"),
     Pass(decompose, "decomposed"),
+    Pass(join, "joined"),
+    Pass(prune, "pruned"),
     # Again, on the primitives that decomposition brought, and without making composites of them.
     Pass(simplify_primitives, "simplified"),
     Pass(layout, "laid_out"),
@@ -132,7 +144,7 @@ def _run(step: Pass, before: Stage, check: bool, samples: Arrays | None) -> Reco
     log = Log()
     start = time.perf_counter()
     try:
-        after = step.run(before, log)
+        after = step(before, log)
     except GraphwrightError:
         raise
     except Exception as error:
@@ -172,7 +184,7 @@ def _broken(
     graph = graph_of(before)
 
     def fails(limit: int) -> str | None:
-        return _wrong(graph, step.run(before, Log(limit)), check, samples)
+        return _wrong(graph, step(before, Log(limit)), check, samples)
 
     low, high = 0, log.rewrites  # the result is right after `low` rewrites and wrong after `high`
     while high - low > 1:
@@ -189,7 +201,7 @@ def _broken(
             details.append(("nodes", f"made at {sources}"))
     rule = rewrites[high - 1].rule if rewrites else None
     folder = write_repro(
-        step.name, graph, graph_of(step.run(before, Log(high))), sample(graph, samples), wrong, rule
+        step.name, graph, graph_of(step(before, Log(high))), sample(graph, samples), wrong, rule
     )
     details.append(("repro", str(folder)))
     by = f", by its rule {rule}" if rule else ""

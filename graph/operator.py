@@ -14,7 +14,16 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    cast,
+    dataclass_transform,
+)
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +57,14 @@ class _Frozen:
 
     def __delattr__(self, name: str) -> None:
         raise dataclasses.FrozenInstanceError(f"operators are frozen: {name} can't be deleted")
+
+
+class Pruned(NamedTuple):
+    """What is left of an operator, and which of its inputs and outputs."""
+
+    op: Operator
+    inputs: Sequence[int]
+    outputs: Sequence[int]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -140,6 +157,20 @@ class Operator(_Frozen):
         Elementwise operators need none, nor do composites; others without one run one by one.
         """
         raise self._incomplete("batch")
+
+    def pruned(self, used: Sequence[bool]) -> Pruned | None:
+        """Of a higher-order operator: itself without the outputs that nobody uses, and what only
+        they need; None where nothing can go."""
+        return None
+
+    @property
+    def join_key(self) -> Any:
+        """Of a higher-order operator: those of equal keys and the same inputs can be `joined`."""
+        return None
+
+    def joined(self, others: Sequence[Any]) -> tuple[Operator, list[list[int]]]:
+        """One operator for itself and `others`, and for each the places of its outputs."""
+        raise self._incomplete("joined")
 
     def kernel_into(self, out: Any, *arrays: Any, **_: Any) -> None:
         """The kernel, writing to `out` (an array, or a tuple of arrays for several outputs).

@@ -12,7 +12,7 @@ from graphwright.graph.dim import Size, maximum
 from graphwright.graph.dtype import boolean
 from graphwright.graph.errors import DTypeError, GraphError, ShapeError
 from graphwright.graph.graph import Graph
-from graphwright.graph.operator import register
+from graphwright.graph.operator import Pruned, register
 from graphwright.graph.structure import flatten, skeleton, unflatten
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
@@ -28,6 +28,8 @@ from graphwright.ops.higher_order import (
     example_graph,
     pulled_back_graphs,
     pushed_graph,
+    reached,
+    rearranged,
     run,
     types_of,
 )
@@ -123,6 +125,14 @@ class Cond(HigherOrder):
             where(reshape(condition, (size, *(1,) * (one.ndim - 1))), one, other)
             for one, other in zip(first, second, strict=True)
         )
+
+    def pruned(self, used: Sequence[bool]) -> Pruned | None:
+        outputs = [i for i, is_used in enumerate(used) if is_used]
+        operands = sorted(reached(self.then, outputs) | reached(self.otherwise, outputs))
+        if len(operands) == len(self.then.inputs) and len(outputs) == len(used):
+            return None
+        graphs = [rearranged(graph, operands, outputs) for graph in (self.then, self.otherwise)]
+        return Pruned(Cond(*graphs), [0, *(i + 1 for i in operands)], outputs)
 
     cases = (
         Case(True, f64["n", 3], f64[3], then=_PRODUCT, otherwise=_DIFFERENCE),

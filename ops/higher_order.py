@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from graphwright.graph.closure import Closure, close, inline
 from graphwright.graph.dim import Size
 from graphwright.graph.errors import AttributeValueError, DTypeError, GraphError, ShapeError
 from graphwright.graph.evaluate import evaluate_graph
-from graphwright.graph.graph import Graph
+from graphwright.graph.graph import Graph, ancestors
 from graphwright.graph.leaf import Input
 from graphwright.graph.node import Origin, derived
 from graphwright.graph.operator import Operator
@@ -210,3 +210,24 @@ def with_directions(groups: Sequence[Sequence[int]], flags: Sequence[bool]) -> l
     moving = [i for i, moves in enumerate(flags) if moves]
     place = {i: len(flags) + k for k, i in enumerate(moving)}
     return [[*group, *(place[i] for i in group if i in place)] for group in groups]
+
+
+def reached(graph: Graph, outputs: Iterable[int]) -> set[int]:
+    """The places of the inputs that these outputs depend on."""
+    place = {tensor: i for i, tensor in enumerate(graph.inputs)}
+    tensors = [graph.outputs[i] for i in outputs]
+    nodes = ancestors(tensors, stop=set(place))
+    read = {tensor for node in nodes for tensor in node.inputs}.union(tensors)
+    return {i for tensor, i in place.items() if tensor in read}
+
+
+def carried_along(step: Graph, carried: int, outputs: Iterable[int]) -> tuple[set[int], set[int]]:
+    """The outputs of a loop's step that these outputs need, of earlier steps too, and the inputs
+    that they depend on."""
+    needed = set(outputs)
+    while True:
+        inputs = reached(step, needed)
+        state = {i for i in inputs if i < carried}
+        if state <= needed:
+            return needed, inputs
+        needed |= state

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.batch import repeated
-from graphwright.graph.closure import trace
+from graphwright.graph.closure import inline, trace
 from graphwright.graph.dim import Size, dim
 from graphwright.graph.errors import AttributeValueError, GraphError, ShapeError
 from graphwright.graph.graph import Graph
-from graphwright.graph.operator import register
+from graphwright.graph.operator import Pruned, register
 from graphwright.graph.structure import flatten, unflatten
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
@@ -27,6 +27,7 @@ from graphwright.ops.creation import zeros_like
 from graphwright.ops.higher_order import (
     HigherOrder,
     batched_graph,
+    carried_along,
     check_inputs,
     check_state,
     example_graph,
@@ -172,6 +173,36 @@ class Scan(HigherOrder):
             else moveaxis(value, 1, 0)
             for i, (value, has_axis) in enumerate(zip(outputs, have, strict=True))
         )
+
+    def pruned(self, used: Sequence[bool]) -> Pruned | None:
+        wanted = [i for i, is_used in enumerate(used) if is_used]
+        needed, inputs = carried_along(self.step, self.carried, wanted)
+        kept = sorted(inputs | {i for i in needed if i < self.carried})
+        if len(kept) == len(self.step.inputs) and len(needed) == len(self.step.outputs):
+            return None
+        state, slices, _ = self.split([i in kept for i in range(len(self.step.inputs))])
+        outputs = sorted(needed)
+        step = rearranged(self.step, kept, outputs)
+        op = replace(self, step=step, carried=sum(state), slices=sum(slices))
+        return Pruned(op, kept, outputs)
+
+    @property
+    def join_key(self) -> Any:
+        """Scans whose state evolves alike, and that read the same, are one that writes more."""
+        state = Graph(self.step.inputs, self.step.outputs[: self.carried])
+        return self.name, state, self.carried, self.slices, self.length, self.reverse
+
+    def joined(self, others: Sequence[Scan]) -> tuple[Scan, list[list[int]]]:
+        outputs = list(self.step.outputs)
+        places = [list(range(len(outputs)))]
+        for other in others:
+            place = {tensor: i for i, tensor in enumerate(outputs) if i >= self.carried}
+            written = inline(other.step, self.step.inputs)[self.carried :]
+            for tensor in written:
+                if place.setdefault(tensor, len(outputs)) == len(outputs):
+                    outputs.append(tensor)
+            places.append([*range(self.carried), *(place[tensor] for tensor in written)])
+        return replace(self, step=Graph(self.step.inputs, outputs)), places
 
     cases = (
         Case(

@@ -16,7 +16,7 @@ from graphwright.graph.dim import Size
 from graphwright.graph.dtype import boolean
 from graphwright.graph.errors import AttributeValueError, DTypeError, GradientError, GraphError
 from graphwright.graph.graph import Graph
-from graphwright.graph.operator import register
+from graphwright.graph.operator import Pruned, register
 from graphwright.graph.structure import flatten, unflatten
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
@@ -31,11 +31,13 @@ from graphwright.ops.higher_order import (
     HigherOrder,
     arranged,
     batched_graph,
+    carried_along,
     check_inputs,
     check_state,
     example_graph,
     placeholders,
     pushed_graph,
+    reached,
     rearranged,
     run,
     settled,
@@ -178,6 +180,23 @@ class WhileLoop(HigherOrder):
             value if has_axis else repeated(value, size)
             for value, has_axis in zip(outputs, have, strict=True)
         )
+
+    def pruned(self, used: Sequence[bool]) -> Pruned | None:
+        condition = reached(self.condition, [0])
+        wanted = {i for i, is_used in enumerate(used) if is_used}
+        wanted |= {i for i in condition if i < self.carried}
+        needed, inputs = carried_along(self.step, self.carried, wanted)
+        kept = sorted(inputs | condition | needed)
+        if len(kept) == len(self.step.inputs):
+            return None
+        outputs = sorted(needed)
+        op = replace(
+            self,
+            condition=rearranged(self.condition, kept, [0]),
+            step=rearranged(self.step, kept, outputs),
+            carried=len(outputs),
+        )
+        return Pruned(op, kept, outputs)
 
     cases = (
         Case(f64[3], f64[3], condition=_SMALL, step=_GROWN, carried=1, bound=12),
