@@ -164,7 +164,7 @@ from graphwright.ops.normalization import (
     softmax,
     weight_norm,
 )
-from graphwright.ops.padding import pad
+from graphwright.ops.padding import extend, pad
 from graphwright.ops.pooling import average_pool, lp_pool, max_pool
 from graphwright.ops.position import alibi_bias, rotary_embedding, sinusoidal_encoding
 from graphwright.ops.product import product_of_others
@@ -360,6 +360,7 @@ __all__ = [
     "expand_dims",
     "expm",
     "expm1",
+    "extend",
     "eye",
     "fft",
     "fft2",

@@ -125,6 +125,33 @@ def roll(x: np.ndarray, shifts: Index, axes: Index) -> np.ndarray:
     return built(x.shape, element)
 
 
+def extend(x: np.ndarray, widths: tuple[Index, ...], mode: str) -> np.ndarray:
+    shape = tuple(a + n + b for n, (a, b) in zip(x.shape, widths, strict=True))
+
+    def element(index: Index) -> Any:
+        triples = zip(index, widths, x.shape, strict=True)
+        return item(x, tuple(source(i - before, n, mode) for i, (before, _), n in triples))
+
+    return built(shape, element)
+
+
+def source(place: int, size: int, mode: str) -> int:
+    """Walk from the first element to `place`, and say where in the axis one is then."""
+    at, step = 0, 1 if place > 0 else -1
+    for _ in range(abs(place)):
+        inside = 0 <= at + step < size
+        if mode == "wrap":
+            at = (at + step) % size
+        elif inside:
+            at += step
+        elif mode == "reflect" and size > 1:
+            step = -step
+            at += step
+        elif mode == "symmetric":
+            step = -step
+    return at
+
+
 # Triangles and diagonals.
 
 
@@ -158,6 +185,7 @@ def diag_embed(x: np.ndarray, offset: int) -> np.ndarray:
 definitions: dict[str, Callable[..., Any]] = {
     "diag_embed": diag_embed,
     "diagonal": diagonal,
+    "extend": extend,
     "gather_nd": gather_nd,
     "put_along_axis": put_along_axis,
     "repeat": repeat,
