@@ -77,9 +77,34 @@ def irfft(real: np.ndarray, imag: np.ndarray, size: int, axis: int, norm: str) -
     return along(axis, size, define, real, imag)[0]
 
 
+def stft(x: np.ndarray, window: np.ndarray, hop: int) -> Pair:
+    length = len(window)
+    frames = (x.shape[-1] - length) // hop + 1
+    out = np.zeros((*x.shape[:-1], frames, length // 2 + 1), complex)
+    for *lead, t in np.ndindex(*x.shape[:-1], frames):
+        seen = [x[(*lead, t * hop + j)].item() * window[j].item() for j in range(length)]
+        out[(*lead, t)] = transformed(seen, -1, 1.0, length // 2 + 1)
+    return out.real, out.imag
+
+
+def istft(real: np.ndarray, imag: np.ndarray, window: np.ndarray, hop: int) -> np.ndarray:
+    length, frames = len(window), real.shape[-2]
+    size = (frames - 1) * hop + length
+    signals = irfft(real, imag, length, real.ndim - 1, "backward")
+    out = np.zeros((*real.shape[:-2], size))
+    for *lead, n in np.ndindex(*out.shape):
+        looks = [(t, n - t * hop) for t in range(frames) if 0 <= n - t * hop < length]
+        weight = math.fsum(window[j].item() ** 2 for _, j in looks)
+        total = math.fsum(window[j].item() * signals[(*lead, t, j)].item() for t, j in looks)
+        out[(*lead, n)] = total / weight if weight else 0.0
+    return out
+
+
 definitions: dict[str, Callable[..., Any]] = {
     "fft": fft,
     "ifft": ifft,
     "irfft": irfft,
+    "istft": istft,
     "rfft": rfft,
+    "stft": stft,
 }
