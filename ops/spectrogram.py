@@ -51,12 +51,12 @@ class Stft(Composite):
     def infer(self, x: TensorType, window: TensorType) -> tuple[TensorType, TensorType]:
         _check_hop(self.hop)
         _check_window(x, window, "x")
-        frames = Windows(window.shape, (self.hop,), (1,)).infer(x)  # type: ignore[arg-type]
+        frames = Windows(window.shape, (self.hop,), (1,)).infer(x)
         half = frames.with_shape((*frames.shape[:-1], floordiv(window.shape[0], 2) + 1))
         return half, half
 
     def decompose(self, x: Tensor, window: Tensor) -> Pair:
-        frames = Windows(window.shape, (self.hop,), (1,))(x) * window  # type: ignore[arg-type]
+        frames = Windows(window.shape, (self.hop,), (1,))(x) * window
         real, imag = Rfft(frames.ndim - 1, "backward").apply(frames)
         return real, imag
 
