@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from graphwright.graph.dim import Size
-from graphwright.graph.dtype import is_boolean, is_floating
+from graphwright.graph.dtype import DType, is_boolean, is_floating
 from graphwright.graph.errors import AttributeValueError, DTypeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
@@ -72,7 +72,7 @@ class Cumulative(Operator):
         """The gradients that come together at each place: out[t] = g[t] + factor[t] · out[t+1]."""
         return LinearRecurrence(self.axis, not self.reverse)(factor, g)
 
-    rejects = (
+    rejects: ClassVar[tuple[Reject, ...]] = (
         Reject(f32[2, 3], axis=2, reverse=False, message="axis 2 is out of range for rank 2"),
         Reject(f32[2, 3], axis=-1, reverse=True, message="axis -1 must be counted from the front"),
         Reject(f32[()], axis=0, reverse=False, message="axis 0 is out of range for rank 0"),
@@ -96,8 +96,8 @@ class Accumulation(Cumulative):
     def _rounded_once(self, x: NDArray[Any]) -> Any:
         return self.accumulated(x)
 
-    def _wide(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
-        return np.add.reduce(np.empty(0, dtype)).dtype
+    def _wide(self, dtype: DType) -> DType:
+        return np.asarray(np.add.reduce(np.empty(0, dtype))).dtype
 
     cases = (
         Case(f32["n", 3], axis=0, reverse=False),

@@ -27,7 +27,7 @@ from graphwright.ops.shapes import broadcast
 
 Kind = Literal["any", "number", "floating", "integer", "boolean", "integer or boolean"]
 
-_ACCEPTS = {
+_ACCEPTS: dict[str, Callable[[DType], bool]] = {
     "any": lambda dtype: True,
     "number": lambda dtype: is_floating(dtype) or is_integer(dtype),
     "floating": is_floating,

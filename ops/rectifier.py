@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -95,7 +96,7 @@ class Sloped(Activation):
         Case([-30.0, -0.1, 0.1, 2.0], alpha=1),
         Case([-0.0, 0.0, np.inf, np.nan], alpha=0.5),
     )
-    rejects = (
+    rejects: ClassVar[tuple[Reject, ...]] = (
         Reject(i32[3], alpha=0.5, message="needs a floating input, got i32[3]"),
         Reject(f32[3], alpha=math.inf, message="alpha must be a finite number, got inf"),
         Reject(f32[3], alpha="x", message="alpha must be a finite number, got 'x'"),

@@ -89,8 +89,8 @@ class Var(_Statistic):
             freedom = SizeValue(count, wide.dtype)() - self.correction
             divisor = where(freedom > 0, freedom, np.nan)
         else:
-            freedom = count - self.correction
-            divisor = as_tensor(freedom if freedom > 0 else np.nan, wide.dtype)
+            left = count - self.correction
+            divisor = as_tensor(left if left > 0 else np.nan, wide.dtype)
         squares = Sum(self.axes, self.keepdims)(square(centered))
         return cast(squares / divisor, self.infer(x.type).dtype)
 
