@@ -116,8 +116,8 @@ def _jvp(
 def _jacobian(target: Tensor, variable: Tensor, mode: Mode) -> Tensor:
     """One derivative along each element of one side, all at once by batching."""
     if mode == "auto":
-        sizes = variable.size, target.size
-        fewer = all(isinstance(size, int) for size in sizes) and sizes[0] < sizes[1]  # type: ignore[operator]
+        columns, rows = variable.size, target.size
+        fewer = isinstance(columns, int) and isinstance(rows, int) and columns < rows
         mode = "forward" if fewer else "reverse"
     one = target if mode == "reverse" else variable
     with derived(Origin(one.node.scope, one.node.source, "backward")):
@@ -127,13 +127,11 @@ def _jacobian(target: Tensor, variable: Tensor, mode: Mode) -> Tensor:
         (answer,) = _vjp([target], [variable], [unit])
     else:
         (answer,) = _jvp([target], [variable], [unit])
-    (rows,) = batched([answer], {unit: every})
-    if rows is None:
-        rows = repeated(answer, one.size)
-    if mode == "reverse":
-        return reshape(rows, (*target.shape, *variable.shape))
-    columns = transpose(rows, (*range(1, rows.ndim), 0))
-    return reshape(columns, (*target.shape, *variable.shape))
+    (found,) = batched([answer], {unit: every})
+    many = repeated(answer, one.size) if found is None else found
+    if mode == "forward":
+        many = transpose(many, (*range(1, many.ndim), 0))
+    return reshape(many, (*target.shape, *variable.shape))
 
 
 def _or_zeros(tensor: Tensor | None, like: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ after::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from graphwright.compiler.log import Log
 from graphwright.graph.graph import Graph, copy_node
 from graphwright.graph.node import Node, derived
@@ -61,7 +63,7 @@ def _lean(graph: Graph, log: Log) -> dict[Node, Pruned]:
         needed = [tensor in used for tensor in node.outputs]
         if not any(needed):
             continue
-        inputs = range(len(node.inputs))
+        inputs: Sequence[int] = range(len(node.inputs))
         left = node.op.pruned(needed) if node.op.higher_order else None
         if left is not None and log.applied("prune", _what(node, left), [node]):
             found[node] = left

@@ -79,15 +79,16 @@ def _fitted(node: Node, tensor: Tensor, gradient: object) -> Tensor | None:
         )
     if not is_floating(tensor.dtype):
         return None
+    fitted: Tensor = gradient
     if node.op.elementwise and gradient.shape == node.outputs[0].shape:
-        gradient = language.vocabulary.sum_to(gradient, tensor.shape)
-    if gradient.type != tensor.type:
+        fitted = language.vocabulary.sum_to(gradient, tensor.shape)
+    if fitted.type != tensor.type:
         raise GraphwrightError(
             f"{node.op.name}: the gradient of an input of type {tensor.type} "
-            f"has type {gradient.type}",
+            f"has type {fitted.type}",
             source=node.source,
         )
-    return gradient
+    return fitted
 
 
 def _through_decomposition(node: Node, received: Sequence[Tensor | None]) -> list[Tensor | None]:

@@ -56,7 +56,8 @@ def gradients(op: Scan, inputs: Sequence[Tensor], received: Sequence[Maybe]) -> 
         slices=len(given) + len(read),
         reverse=not op.reverse,
     )
-    sequences = [*(received[i] for i in given), *_written(op, inputs, read)]
+    arrived = [gradient for gradient in received[op.carried :] if gradient is not None]
+    sequences = [*arrived, *_written(op, inputs, read)]
     answers = backward.apply(*start, *sequences, *_outside(op, inputs, closure.captured))
     by_place = dict(zip(order, answers, strict=True))
     return [by_place.get(i) for i in range(len(own))]

@@ -287,7 +287,7 @@ def while_loop(
     step = trace(function, (start,), types, hoist=True)
     check_state("a step", start, state, step.structure, step.outputs)
     captured = list(dict.fromkeys((*goes_on.captured, *step.captured)))
-    graphs = [arranged(closure, len(state), captured) for closure in (goes_on, step)]
+    first, second = (arranged(closure, len(state), captured) for closure in (goes_on, step))
     limit = None if bound is None else as_shape(bound)[0]
-    outputs = WhileLoop(*graphs, len(state), limit).apply(*state, *captured)
+    outputs = WhileLoop(first, second, len(state), limit).apply(*state, *captured)
     return unflatten(start, outputs)
