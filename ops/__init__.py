@@ -246,6 +246,7 @@ from graphwright.ops.trigonometric import (
     tanh,
 )
 from graphwright.ops.unfold import fold, unfold
+from graphwright.ops.unpooling import max_pool_with_indices, max_unpool
 from graphwright.ops.while_loop import while_loop
 from graphwright.ops.window import overlap_add, windows
 
@@ -442,6 +443,8 @@ __all__ = [
     "matrix_transpose",
     "max",
     "max_pool",
+    "max_pool_with_indices",
+    "max_unpool",
     "maximum",
     "mean",
     "meshgrid",

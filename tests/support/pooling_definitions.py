@@ -88,8 +88,38 @@ def lp_pool(x: np.ndarray, p: float, **how: Any) -> np.ndarray:
     return built(shape, element, np.float64)
 
 
+def max_pool_with_indices(x: np.ndarray, **how: Any) -> tuple[np.ndarray, np.ndarray]:
+    shape, held = pools(x, **how)
+    values, indices = np.empty(shape, x.dtype), np.empty(shape, np.int64)
+    for index in np.ndindex(*shape):
+        (place, first), *rest = [(p, value) for p, value in held(index) if value is not None]
+        for other, value in rest:
+            if larger(first, value) is value and value != first:
+                place, first = other, value
+        values[index] = first
+        indices[index] = flat(place, x.shape[2:])
+    return values, indices
+
+
+def flat(place: Index, sizes: Index) -> int:
+    number = 0
+    for p, size in zip(place, sizes, strict=True):
+        number = number * size + p
+    return number
+
+
+def max_unpool(x: np.ndarray, indices: np.ndarray, sizes: Index) -> np.ndarray:
+    out = np.zeros((*x.shape[:2], *sizes), x.dtype)
+    places = {flat(place, sizes): place for place in every(sizes)}
+    for index in np.ndindex(*x.shape):
+        out[(*index[:2], *places[item(indices, index)])] = item(x, index)
+    return out
+
+
 definitions: dict[str, Callable[..., Any]] = {
     "max_pool": max_pool,
     "average_pool": average_pool,
     "lp_pool": lp_pool,
+    "max_pool_with_indices": max_pool_with_indices,
+    "max_unpool": max_unpool,
 }
