@@ -17,7 +17,7 @@ from graphwright.ops.case import Case, Reject, f16, f32, f64, i32
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, builder, cast
 from graphwright.ops.movement import reshape
-from graphwright.ops.normalization import Standardized, weight
+from graphwright.ops.normalization import Standardized, across, weight
 from graphwright.ops.padding import pad
 from graphwright.ops.parameters import check_floating
 from graphwright.ops.reduction import sum
@@ -45,26 +45,36 @@ class _ByExample(ByChannel):
         """The shape in which axis 0 and the channels' axis count what is normalized for itself."""
         return shape
 
+    @property
+    def channel_axes(self) -> tuple[int, ...]:
+        """The axes of that shape on which the channels are."""
+        return (self.axis,)
+
     def decompose(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        normal = reshape(self._standardized(x).normal, x.shape)
-        return cast(normal * self.across(scale, x) + self.across(shift, x), x.dtype)
+        normal = self._standardized(x).normal
+        out = normal * self._over_groups(scale, normal) + self._over_groups(shift, normal)
+        return cast(reshape(out, x.shape), x.dtype)
 
     def gradient(
         self, x: Tensor, scale: Tensor, shift: Tensor, out: Tensor, g: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        standard, wide = self._standardized(x), widened(g)
-        scaled = reshape(wide * self.across(scale, x), self.grouped(x.shape))
-        normal = reshape(standard.normal, x.shape)
-        return (
-            cast(reshape(standard.gradient(scaled), x.shape), x.dtype),
-            cast(sum(wide * normal, self.others(x)), x.dtype),
-            cast(sum(wide, self.others(x)), x.dtype),
-        )
+        standard = self._standardized(x)
+        wide = widened(reshape(g, standard.normal.shape))
+        to_x = standard.gradient(wide * self._over_groups(scale, wide))
+        others = tuple(i for i in range(wide.ndim) if i not in self.channel_axes)
+        to_weights = sum(wide * standard.normal, others), sum(wide, others)
+        to_scale, to_shift = (cast(reshape(t, scale.shape), x.dtype) for t in to_weights)
+        return cast(reshape(to_x, x.shape), x.dtype), to_scale, to_shift
 
     def _standardized(self, x: Tensor) -> Standardized:
         groups = reshape(x, self.grouped(x.shape))
         axes = tuple(i for i in range(1, groups.ndim) if i != self.axis)
         return Standardized.of(groups, axes, self.epsilon)
+
+    def _over_groups(self, vector: Tensor, groups: Tensor) -> Tensor:
+        """A number for each channel, along the channels of x in groups."""
+        axes = self.channel_axes
+        return across(reshape(vector, tuple(groups.shape[i] for i in axes)), groups, axes)
 
 
 @register
@@ -141,6 +151,10 @@ class GroupNorm(_ByExample):
                 hint="the number of groups must divide that of the channels",
             )
         return (*shape[: self.axis], self.groups, each, *shape[self.axis + 1 :])
+
+    @property
+    def channel_axes(self) -> tuple[int, ...]:
+        return self.axis, self.axis + 1
 
     cases = (
         Case(f32["n", 4, 3], f32[4], f32[4], axis=1, epsilon=1e-3, groups=2),

@@ -288,8 +288,12 @@ def check_base(base: float) -> None:
 def wave_angles(positions: Tensor, features: Size, base: float) -> Tensor:
     """p · base^(-2i/features) for each position p, in a new last axis for each pair i."""
     half = pair_count(features)
-    exponents = cast(arange(half), positions.dtype) / as_tensor(half, positions.dtype)
-    return expand_dims(positions, -1) * exp(exponents * -math.log(base))
+    if isinstance(half, int):
+        waves = as_tensor(base ** -(np.arange(half) / max(half, 1)), positions.dtype)
+    else:
+        exponents = cast(arange(half), positions.dtype) / as_tensor(half, positions.dtype)
+        waves = exp(exponents * -math.log(base))
+    return expand_dims(positions, -1) * waves
 
 
 @builder

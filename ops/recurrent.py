@@ -81,6 +81,9 @@ def affine(x: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
     return product if bias is None else product + bias
 
 
+_SMALL = f32[2, 3], f32[2, 2]
+
+
 @register
 class RnnCell(_Cell):
     """A step of a simple recurrent network: h' = f(W x + b + U h + d), f being tanh or relu.
@@ -139,64 +142,16 @@ class RnnCell(_Cell):
         Case([2.0], [1.0], [[1.0]], [[3.0]], [0.5], [-0.25], nonlinearity="relu"),
     )
     rejects = (
+        Reject(f32[3], f32[2], *_SMALL, nonlinearity="sin", message="can't be 'sin'"),
+        Reject(f32[4, 3], f32[5, 2], *_SMALL, nonlinearity="tanh", message="h is [5,2] where x is"),
+        Reject(f32[2], f32[2], *_SMALL, nonlinearity="tanh", message="input_weight is f32[2,3],"),
+        Reject(f32[3], f32[1], *_SMALL, nonlinearity="tanh", message="f32[2,3], not f32[1,3]"),
+        Reject(f32[3], f64[2], *_SMALL, nonlinearity="tanh", message="x is f32, h f64"),
         Reject(
-            f32[4, 3],
-            f32[4, 2],
-            f32[2, 3],
-            f32[2, 2],
-            nonlinearity="sin",
-            message="the nonlinearity can't be 'sin'",
+            f32[3], f32[2], *_SMALL, f32[3], nonlinearity="tanh", message="input_bias is f32[3]"
         ),
-        Reject(
-            f32[4, 3],
-            f32[5, 2],
-            f32[2, 3],
-            f32[2, 2],
-            nonlinearity="tanh",
-            message="h is [5,2] where x is [4,3], not [4,2]",
-        ),
-        Reject(
-            f32[4, 3],
-            f32[4, 2],
-            f32[3, 2],
-            f32[2, 2],
-            nonlinearity="tanh",
-            message="input_weight is f32[3,2], not f32[2,3]",
-        ),
-        Reject(
-            f32[4, 3],
-            f64[4, 2],
-            f32[2, 3],
-            f32[2, 2],
-            nonlinearity="tanh",
-            message="dtypes differ: x is f32, h f64",
-        ),
-        Reject(
-            f32[4, 3],
-            f32[4, 2],
-            f32[2, 3],
-            f32[2, 2],
-            f32[3],
-            f32[2],
-            nonlinearity="tanh",
-            message="input_bias is f32[3], not f32[2]",
-        ),
-        Reject(
-            f32[()],
-            f32[2],
-            f32[2, 3],
-            f32[2, 2],
-            nonlinearity="tanh",
-            message="x is f32[] and h f32[2]: they need features",
-        ),
-        Reject(
-            i32[3],
-            i32[2],
-            i32[2, 3],
-            i32[2, 2],
-            nonlinearity="tanh",
-            message="needs a floating input, got i32[3]",
-        ),
+        Reject(f32[()], f32[2], *_SMALL, nonlinearity="tanh", message="they need features"),
+        Reject(i32[3], i32[2], *_SMALL, nonlinearity="tanh", message="needs a floating input"),
     )
 
 
