@@ -155,6 +155,7 @@ from graphwright.ops.movement import (
     transpose,
 )
 from graphwright.ops.multiclass import categorical_cross_entropy, categorical_focal, multi_margin
+from graphwright.ops.nonzero import isin, nonzero
 from graphwright.ops.norm import norm, vector_norm
 from graphwright.ops.normalization import (
     l2_normalize,
@@ -177,6 +178,7 @@ from graphwright.ops.random import (
     random_normal,
     random_uniform,
 )
+from graphwright.ops.rearrange import depth_to_space, space_to_depth
 from graphwright.ops.rectifier import (
     hard_sigmoid,
     hard_swish,
@@ -337,6 +339,7 @@ __all__ = [
     "cumulative_prod",
     "cumulative_sum",
     "custom_gradient",
+    "depth_to_space",
     "det",
     "diag",
     "diag_embed",
@@ -403,6 +406,7 @@ __all__ = [
     "irfft",
     "isclose",
     "isfinite",
+    "isin",
     "isinf",
     "isnan",
     "istft",
@@ -460,6 +464,7 @@ __all__ = [
     "negative",
     "nextafter",
     "nll_loss",
+    "nonzero",
     "norm",
     "not_equal",
     "one_hot",
@@ -536,6 +541,7 @@ __all__ = [
     "softsign",
     "solve",
     "sort",
+    "space_to_depth",
     "sparse_categorical_cross_entropy",
     "split",
     "sqrt",

@@ -53,6 +53,16 @@ UPDATED: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+def nonzero(x: np.ndarray, size: int, fill: int) -> tuple[np.ndarray, ...]:
+    found = [index for index in np.ndindex(*x.shape) if item(x, index) != 0][:size]
+    found += [(fill,) * x.ndim] * (size - len(found))
+    return tuple(np.array([index[axis] for index in found], int) for axis in range(x.ndim))
+
+
+def isin(x: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return built(x.shape, lambda i: any(item(x, i) == v for v in values.reshape(-1).tolist()))
+
+
 def take_along_axis(x: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
     pairs = list(enumerate(zip(x.shape, indices.shape, strict=True)))
     shape = tuple(j if i == axis else max(n, j) if n and j else 0 for i, (n, j) in pairs)
@@ -152,6 +162,29 @@ def source(place: int, size: int, mode: str) -> int:
     return at
 
 
+# Blocks of pixels.
+
+
+def space_to_depth(x: np.ndarray, block: int) -> np.ndarray:
+    batch, channels, height, width = x.shape
+    out = np.empty((batch, channels * block**2, height // block, width // block), object)
+    for n, c, row, column in np.ndindex(*x.shape):
+        (i, y), (j, z) = (row % block, row // block), (column % block, column // block)
+        out[n, (i * block + j) * channels + c, y, z] = item(x, (n, c, row, column))
+    return out
+
+
+def depth_to_space(x: np.ndarray, block: int, mode: str) -> np.ndarray:
+    batch, depth, height, width = x.shape
+    channels = depth // block**2
+    out = np.empty((batch, channels, height * block, width * block), object)
+    for n, c, row, column in np.ndindex(*out.shape):
+        pixel = row % block * block + column % block
+        source = pixel * channels + c if mode == "DCR" else c * block**2 + pixel
+        out[n, c, row, column] = item(x, (n, source, row // block, column // block))
+    return out
+
+
 # Triangles and diagonals.
 
 
@@ -183,16 +216,20 @@ def diag_embed(x: np.ndarray, offset: int) -> np.ndarray:
 
 
 definitions: dict[str, Callable[..., Any]] = {
+    "depth_to_space": depth_to_space,
     "diag_embed": diag_embed,
     "diagonal": diagonal,
     "extend": extend,
     "gather_nd": gather_nd,
+    "isin": isin,
+    "nonzero": nonzero,
     "put_along_axis": put_along_axis,
     "repeat": repeat,
     "repeat_each": repeat_each,
     "roll": roll,
     "scatter": scatter,
     "scatter_nd": scatter_nd,
+    "space_to_depth": space_to_depth,
     "take_along_axis": take_along_axis,
     "tile": tile,
     "tril": triangle(lambda k, right: right <= k),
