@@ -96,23 +96,20 @@ def _through_decomposition(node: Node, received: Sequence[Tensor | None]) -> lis
     with derived(node.origin):
         answer = node.op.decompose(*node.inputs)
     outputs = answer if isinstance(answer, tuple) else (answer,)
-    gradients = pulled_back(outputs, received, node.inputs)
-    # An input given twice gets its whole gradient once.
-    first = {tensor: i for i, tensor in reversed(list(enumerate(node.inputs)))}
-    return [
-        gradient if first[tensor] == i else None
-        for i, (tensor, gradient) in enumerate(zip(node.inputs, gradients, strict=True))
-    ]
+    return pulled_back(outputs, received, node.inputs)
 
 
 def pulled_back(
     outputs: Sequence[Tensor], received: Sequence[Tensor | None], inputs: Sequence[Tensor]
 ) -> list[Tensor | None]:
-    """The gradients of `inputs` for those of `outputs`, through what lies between them."""
+    """The gradients of `inputs` for those of `outputs`, through what lies between them.
+
+    An input given twice gets its whole gradient once, and None the second time.
+    """
     seeds: Gradients = {}
     for output, gradient in zip(outputs, received, strict=True):
         if gradient is not None:
             seeds[output] = seeds[output] + gradient if output in seeds else gradient
     inner = list(ancestors(outputs, stop=set(inputs)))
     gradients = backpropagate(inner, seeds, inputs)
-    return [gradients.get(tensor) if is_floating(tensor.dtype) else None for tensor in inputs]
+    return [gradients.pop(x, None) if is_floating(x.dtype) else None for x in inputs]
