@@ -16,6 +16,12 @@ from graphwright.ops.activation import (
     softplus,
     softsign,
 )
+from graphwright.ops.adaptive_pooling import (
+    adaptive_average_pool,
+    adaptive_max_pool,
+    global_average_pool,
+    global_max_pool,
+)
 from graphwright.ops.along_axis import put_along_axis, take_along_axis
 from graphwright.ops.arithmetic import (
     abs,
@@ -264,6 +270,8 @@ __all__ = [
     "abs",
     "acos",
     "acosh",
+    "adaptive_average_pool",
+    "adaptive_max_pool",
     "add",
     "alibi_bias",
     "all",
@@ -381,6 +389,8 @@ __all__ = [
     "gather_nd",
     "gaussian_nll",
     "gelu",
+    "global_average_pool",
+    "global_max_pool",
     "glu",
     "greater",
     "greater_equal",

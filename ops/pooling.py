@@ -11,7 +11,7 @@ import numpy as np
 
 from graphwright.graph.dim import dim, positive, product
 from graphwright.graph.dtype import float64, int64, is_boolean, is_floating
-from graphwright.graph.errors import AttributeValueError, DTypeError
+from graphwright.graph.errors import AttributeValueError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
@@ -22,6 +22,7 @@ from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, cast
 from graphwright.ops.creation import ones
 from graphwright.ops.movement import expand_dims
+from graphwright.ops.parameters import check_floating
 from graphwright.ops.reduction import max, sum
 from graphwright.ops.selection import where
 from graphwright.ops.spatial import (
@@ -259,8 +260,7 @@ class LpPool(Pool):
     p: int | float
 
     def infer(self, x: TensorType) -> Any:
-        if not is_floating(x.dtype):
-            raise DTypeError(f"needs a floating input, got {x}", hint="convert it with .astype")
+        check_floating(x)
         if not 0 < self.p < np.inf:
             raise AttributeValueError(
                 f"p must be larger than 0 and finite, got {self.p}",

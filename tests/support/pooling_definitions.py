@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -116,10 +117,29 @@ def max_unpool(x: np.ndarray, indices: np.ndarray, sizes: Index) -> np.ndarray:
     return out
 
 
+def adaptive(
+    x: np.ndarray, sizes: Index, fold: Callable[[list[Any]], Any], dtype: Any
+) -> np.ndarray:
+    """Bin i of an axis holds each j if a part of [j, j + 1) · bins / size is in [i, i + 1)."""
+
+    def element(index: Index) -> Any:
+        chosen = [
+            [j for j in range(size) if j * bins < (i + 1) * size and (j + 1) * bins > i * size]
+            for i, size, bins in zip(index[2:], x.shape[2:], sizes, strict=True)
+        ]
+        return fold([item(x, (*index[:2], *place)) for place in product(*chosen)])
+
+    return built((*x.shape[:2], *sizes), element, dtype)
+
+
 definitions: dict[str, Callable[..., Any]] = {
     "max_pool": max_pool,
     "average_pool": average_pool,
     "lp_pool": lp_pool,
     "max_pool_with_indices": max_pool_with_indices,
     "max_unpool": max_unpool,
+    "adaptive_average_pool": lambda x, sizes: adaptive(
+        x, sizes, lambda values: math.fsum(values) / len(values), np.float64
+    ),
+    "adaptive_max_pool": lambda x, sizes: adaptive(x, sizes, max, x.dtype),
 }
