@@ -94,8 +94,8 @@ power: not1 nan -> nan; any 0 -> 1; any -0 -> 1; nan >0 -> nan; nan <0 -> nan
 arctan2: nan any -> nan; any nan -> nan; >0 0 -> pi/2; >0 -0 -> pi/2
      0 >0 -> 0; 0 0 -> 0; 0 -0 -> pi; 0 <0 -> pi; -0 >0 -> -0; -0 0 -> -0; -0 -0 -> -pi
      -0 <0 -> -pi; <0 0 -> -pi/2; <0 -0 -> -pi/2; pos inf -> 0; pos -inf -> pi
-     neg inf -> -0; neg -inf -> -pi; inf finite -> pi/2; -inf finite -> -pi/2; inf inf -> pi/4; inf -inf -> 3*pi/4
-     -inf inf -> -pi/4; -inf -inf -> -3*pi/4
+     neg inf -> -0; neg -inf -> -pi; inf finite -> pi/2; -inf finite -> -pi/2; inf inf -> pi/4
+     inf -inf -> 3*pi/4; -inf inf -> -pi/4; -inf -inf -> -3*pi/4
 copysign: number <0 -> -|x|; number -0 -> -|x|; number 0 -> |x|; number >0 -> |x|; nan any -> nan
      number nan -> |x|
 hypot: ±inf any -> inf; any ±inf -> inf; ±0 number -> |y|; number ±0 -> |x|
