@@ -138,6 +138,7 @@ from graphwright.ops.keys import random_fold_in, random_key, random_split
 from graphwright.ops.least_squares import lstsq, matrix_rank, pinv
 from graphwright.ops.likelihood import gaussian_nll, kl_divergence, poisson_nll
 from graphwright.ops.linear import matmul
+from graphwright.ops.linspace import linspace, logspace
 from graphwright.ops.logical import (
     isfinite,
     isinf,
@@ -429,6 +430,7 @@ __all__ = [
     "less",
     "less_equal",
     "linear_recurrence",
+    "linspace",
     "local_response_norm",
     "log",
     "log1p",
@@ -444,6 +446,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "logspace",
     "logsumexp",
     "lp_pool",
     "lstm_cell",

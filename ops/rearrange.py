@@ -84,10 +84,14 @@ class SpaceToDepth(_Blocks):
 class DepthToSpace(_Blocks):
     """The channels of each pixel as a block of pixels.
 
-    [n, b·b·c, h, w] → [n, c, h·b, w·b]; out[n, k, y b + i, x b + j] is x[n, (i b + j) c + k, y, x]
-    in the mode "DCR" (depth, column, row: `space_to_depth` reversed), and x[n, k b² + i b + j, y, x]
-    in the mode "CRD" (column, row, depth: the pixel shuffle) (ONNX DepthToSpace; Shi et al.,
-    Real-time single image and video super-resolution, 2016, https://arxiv.org/abs/1609.05158)
+    [n, b·b·c, h, w] → [n, c, h·b, w·b]
+    mode: "DCR" (depth, column, row), `space_to_depth` reversed:
+              out[n, k, y b + i, x b + j] = x[n, (i b + j) c + k, y, x]
+          "CRD" (column, row, depth), the pixel shuffle:
+              out[n, k, y b + i, x b + j] = x[n, k b² + i b + j, y, x]
+
+    Source: ONNX DepthToSpace; Shi et al., Real-time single image and video super-resolution, 2016,
+    https://arxiv.org/abs/1609.05158.
     The gradient is moved back.
     """
 

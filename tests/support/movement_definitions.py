@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from support.structural_definitions import Index, built, item
+from support.structural_definitions import Index, broadcast_to, built, item
 
 # Indices.
 
@@ -162,6 +163,19 @@ def source(place: int, size: int, mode: str) -> int:
     return at
 
 
+def linspace(start: np.ndarray, stop: np.ndarray, size: int, endpoint: bool) -> np.ndarray:
+    shape = np.broadcast_shapes(start.shape, stop.shape)
+    low, high = broadcast_to(start, shape), broadcast_to(stop, shape)
+    parts = max(size - 1, 1) if endpoint else size
+
+    def element(index: Index) -> float:
+        i, *rest = index
+        a, b = low[tuple(rest)], high[tuple(rest)]
+        return math.fsum([a, i * b / parts, -i * a / parts])
+
+    return built((size, *shape), element)
+
+
 # Blocks of pixels.
 
 
@@ -222,6 +236,7 @@ definitions: dict[str, Callable[..., Any]] = {
     "extend": extend,
     "gather_nd": gather_nd,
     "isin": isin,
+    "linspace": linspace,
     "nonzero": nonzero,
     "put_along_axis": put_along_axis,
     "repeat": repeat,
