@@ -131,6 +131,7 @@ from graphwright.ops.floating import allclose, copysign, isclose, nan_to_num, ne
 from graphwright.ops.fourier import fft, ifft, irfft, rfft
 from graphwright.ops.gather import one_hot, scatter_add, take
 from graphwright.ops.gather_nd import gather_nd, scatter_nd
+from graphwright.ops.gating import swiglu
 from graphwright.ops.group_norm import group_norm, instance_norm, local_response_norm
 from graphwright.ops.indexing import index
 from graphwright.ops.joining import concat, concatenate, split, stack, unstack
@@ -161,6 +162,7 @@ from graphwright.ops.movement import (
     swapaxes,
     transpose,
 )
+from graphwright.ops.multi_head_attention import multi_head_attention
 from graphwright.ops.multiclass import categorical_cross_entropy, categorical_focal, multi_margin
 from graphwright.ops.nonzero import isin, nonzero
 from graphwright.ops.norm import norm, vector_norm
@@ -470,6 +472,7 @@ __all__ = [
     "mish",
     "moveaxis",
     "mse",
+    "multi_head_attention",
     "multi_margin",
     "multiply",
     "nan_to_num",
@@ -571,6 +574,7 @@ __all__ = [
     "svd",
     "svdvals",
     "swapaxes",
+    "swiglu",
     "take",
     "take_along_axis",
     "tan",

@@ -320,17 +320,18 @@ def scaled_dot_product_attention(
     Queries may have k times as many heads, the last of the leading axes, as keys and values. One
     that may attend to no key gets 0. See `ScaledDotProductAttention`.
     """
-    op = ScaledDotProductAttention(_alignment(causal), scale, float(softcap))
-    return op(*_operands(query, key, value, mask))
+    op = ScaledDotProductAttention(alignment(causal), scale, float(softcap))
+    return op(*attention_inputs(query, key, value, mask))
 
 
-def _alignment(causal: bool | Causal) -> Causal:
+def alignment(causal: bool | Causal) -> Causal:
+    """What a user says of causality, as the attribute."""
     if isinstance(causal, bool):
         return "top_left" if causal else "no"
     return causal
 
 
-def _operands(*given: TensorLike | None) -> tuple[Tensor, ...]:
+def attention_inputs(*given: TensorLike | None) -> tuple[Tensor, ...]:
     """Query, key, value and perhaps a mask, as tensors: of the dtype of all, masks as they are."""
     *rows, mask = given
     floats = promoted(*(as_floating(x) for x in rows if x is not None))

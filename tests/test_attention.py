@@ -171,3 +171,20 @@ def test_large_scores_do_not_overflow():
     scores = 2 * np.sign(q @ k.T)
     weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
     close(capped, weights @ v)
+
+
+def test_several_heads_attend_each_for_itself():
+    q, k, v = drawn(2, 3, 6), drawn(2, 5, 6, seed=1), drawn(2, 5, 3, seed=2)
+    mask = drawn(3, 3, 5) > -1
+    out = value(gw.ops.multi_head_attention(q, k, v, 3, mask, causal="bottom_right"))
+    for head in range(3):
+        two, one = slice(2 * head, 2 * head + 2), slice(head, head + 1)
+        alone = q[..., two], k[..., two], v[..., one]
+        close(out[..., one], attended(*alone, mask[head], causal="bottom_right"))
+
+
+def test_a_head_of_keys_may_serve_several_of_queries():
+    q, k, v = drawn(3, 8), drawn(5, 4, seed=1), drawn(5, 2, seed=2)
+    out = value(gw.ops.multi_head_attention(q, k, v, heads=4, shared=2))
+    k, v = np.repeat(k.reshape(5, 2, 2), 2, axis=1), np.repeat(v.reshape(5, 2, 1), 2, axis=1)
+    close(out, value(gw.ops.multi_head_attention(q, k.reshape(5, 8), v.reshape(5, 4), heads=4)))

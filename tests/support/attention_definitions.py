@@ -57,6 +57,36 @@ def scaled_dot_product_attention(
     return built((*query.shape[:-1], value.shape[-1]), element)
 
 
+def multi_head_attention(
+    query: np.ndarray,
+    key: np.ndarray,
+    value: np.ndarray,
+    mask: np.ndarray | None = None,
+    *,
+    heads: int,
+    shared: int,
+    **attributes: Any,
+) -> np.ndarray:
+    """Head by head, each with the features that are its own or shared."""
+
+    def part(x: np.ndarray, number: int, count: int) -> np.ndarray:
+        size = x.shape[-1] // count
+        return x[..., number * size : (number + 1) * size]
+
+    outs = []
+    for head in range(heads):
+        own = None
+        if mask is not None:
+            own = mask[..., min(head, mask.shape[-3] - 1), :, :] if mask.ndim > 2 else mask
+        parts = (
+            part(query, head, heads),
+            *(part(x, head * shared // heads, shared) for x in (key, value)),
+        )
+        outs.append(scaled_dot_product_attention(*parts, own, **attributes))
+    return np.concatenate(outs, -1)
+
+
 definitions: dict[str, Callable[..., Any]] = {
+    "multi_head_attention": multi_head_attention,
     "scaled_dot_product_attention": scaled_dot_product_attention,
 }

@@ -164,6 +164,10 @@ def alibi_bias(queries: np.ndarray, keys: np.ndarray, heads: int, dtype: Any) ->
     return built((heads, *queries.shape, *keys.shape), element)
 
 
+def swiglu(x: float, y: float) -> float:
+    return x * y if x == math.inf else x / (1 + math.exp(-x)) * y
+
+
 definitions: dict[str, Callable[..., Any]] = {
     "alibi_bias": alibi_bias,
     "batch_norm": batch_norm,
@@ -176,4 +180,5 @@ definitions: dict[str, Callable[..., Any]] = {
     "rms_norm": rms_norm,
     "rotary_embedding": rotary_embedding,
     "sinusoidal_encoding": sinusoidal_encoding,
+    "swiglu": swiglu,
 }
