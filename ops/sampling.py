@@ -133,9 +133,9 @@ def random_truncated_normal(
     shape:     that of low and high unless given
     low, high: numbers, infinite ones too, or tensors that broadcast to the result
 
-    out = ndtri(Φ(low) + v (Φ(high) - Φ(low))), Φ(z) = erfc(-z/√2)/2, in float64; where low > 0,
-    that of the bounds mirrored at 0, since Φ has its digits below 0 (L. Devroye, Non-Uniform Random
-    Variate Generation, 1986, chapter II.2).
+    out = ndtri(Φ(low) + v (Φ(high) - Φ(low))), Φ(z) = erfc(-z/√2)/2, in float64; where most lies
+    above 0, that of the bounds mirrored at 0, since Φ has its digits below 0 (L. Devroye,
+    Non-Uniform Random Variate Generation, 1986, chapter II.2).
     Raises AttributeValueError for numbers of which low is not below high.
     """
     tensor, kind = as_tensor(key), as_dtype(dtype)
@@ -146,7 +146,7 @@ def random_truncated_normal(
     bounds = as_tensor(low, kind), as_tensor(high, kind)
     v = cast(unit(tensor, shape_of_draws(tensor, shape, *bounds), kind), float64)
     bottom, top = (cast(bound, float64) for bound in bounds)
-    mirrored = greater(bottom, 0)
+    mirrored = greater(bottom + top, 0)
     below, above = _chance(where(mirrored, -top, bottom)), _chance(where(mirrored, -bottom, top))
     z = ndtri(below + minimum(v, 1 - 2.0**-53) * (above - below))
     return minimum(maximum(cast(where(mirrored, -z, z), kind), bounds[0]), bounds[1])

@@ -186,30 +186,30 @@ def hann_window(size: Size, periodic: bool = True, dtype: DTypeLike = float32) -
     R. B. Blackman and J. W. Tukey, "The measurement of power spectra", Bell System Technical
     Journal 37, 1958, appendix B.5; this, and the other two windows.
     """
-    return _cosines(size, periodic, dtype, (0.5, 0.5))
+    return _cosines(size, periodic, dtype, (0.5, -0.5))
 
 
 @builder
 def hamming_window(size: Size, periodic: bool = True, dtype: DTypeLike = float32) -> Tensor:
     """0.54 - 0.46 cos(2πj/n) for j < size, by R. W. Hamming; as `hann_window`."""
-    return _cosines(size, periodic, dtype, (0.54, 0.46))
+    return _cosines(size, periodic, dtype, (0.54, -0.46))
 
 
 @builder
 def blackman_window(size: Size, periodic: bool = True, dtype: DTypeLike = float32) -> Tensor:
     """0.42 - 0.5 cos(2πj/n) + 0.08 cos(4πj/n) for j < size; as `hann_window`."""
-    return _cosines(size, periodic, dtype, (0.42, 0.5, 0.08))
+    return _cosines(size, periodic, dtype, (0.42, -0.5, 0.08))
 
 
 def _cosines(size: Size, periodic: bool, dtype: DTypeLike, weights: tuple[float, ...]) -> Tensor:
-    """Σ (-1)ⁱ weights[i] cos(2πij/n); 1 where there is one place alone. Computed in float64."""
+    """Σ weights[i] cos(2πij/n); 1 where there is one place alone. Computed in float64."""
     kind = as_dtype(dtype)
     if not is_floating(kind):
         raise DTypeError(f"gives floating numbers, not {short_name(kind)}")
     check_sizes((size,))
     span = as_tensor(size if periodic else size - 1, float64)
     turns = arange(size, dtype=float64) * (2 * math.pi) / maximum(span, 1)
-    window = as_tensor(np.float64(weights[0])) - weights[1] * cos(turns)
-    for i, weight in enumerate(weights[2:], 2):
-        window = window + (-1) ** i * weight * cos(i * turns)
+    window = as_tensor(np.float64(weights[0]))
+    for i, weight in enumerate(weights[1:], 1):
+        window = window + weight * cos(i * turns)
     return cast(where(as_tensor(size, float64) > 1, window, 1), kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from graphwright.compiler.differentiate import grad
 from graphwright.graph.batch import batched
 from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.ops.keys import process_seed
-from graphwright.ops.philox import philox, random_words
+from graphwright.ops.philox import RandomBits, philox, random_words
 
 # The generator's authors' known answers (Random123, kat_vectors: philox4x32 10).
 KNOWN = [
@@ -333,6 +334,32 @@ def chi_squared(counts):
     return ((counts - counts.mean()) ** 2 / counts.mean()).sum()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_rarest_bits_give_the_ends_of_the_tails_and_nothing_infinite(dtype, monkeypatch):
+    size = 32 if dtype == "float32" else 64
+    rare = [0, 2 ** (size - 1) - 1, 2 ** (size - 1), 2**size - 1]
+
+    def kernel(op, key):
+        return np.array(rare, op.dtype)[: op.shape[0]]
+
+    monkeypatch.setattr(RandomBits, "kernel", kernel)
+    tail = -NormalDist().inv_cdf(2.0 ** -(size + 1))
+    log = math.log(2)
+    wanted = {
+        random.normal: [tail, 0, -tail, 0],
+        random.laplace: [size * log, 0, -size * log, 0],
+        random.exponential: [(size + 1) * log, log, log, 0],
+        random.gumbel: [(size + 1) * log, *[-math.log(log)] * 2, -math.log(24 * log)],
+    }
+    for draw, numbers in wanted.items():
+        array = value(draw(random.key(0), 4, dtype=dtype))
+        np.testing.assert_allclose(array, numbers, rtol=1e-6, atol=1e-6)
+    upper = value(random.truncated_normal(random.key(0), 4, 0.0, math.inf, dtype))
+    assert np.isfinite(upper).all() and (upper >= 0).all() and upper[0] > 6
+    everywhere = value(random.truncated_normal(random.key(0), 4, -math.inf, math.inf, dtype))
+    assert np.isfinite(everywhere).all() and everywhere[0] < -6 and everywhere[3] > 5
+
+
 def test_neighbours_are_not_correlated():
     array = value(random.uniform(random.key(0), 100_000, dtype="float64")) - 0.5
     for distance in (1, 2, 3, 4, 5):
@@ -399,7 +426,7 @@ def test_truncated_normal_numbers_are_normal_within_their_bounds(low, high, dtyp
     assert array.dtype == dtype and np.isfinite(array).all()
     assert array.min() >= low and array.max() <= high
     # Mirrored, where Φ has its digits.
-    mirrored = low > 0
+    mirrored = low + high > 0
     numbers, bounds = (-array, (-high, -low)) if mirrored else (array, (low, high))
     assert_distributed(numbers, within(*bounds))
 
@@ -446,6 +473,9 @@ def test_whole_numbers_may_lie_between_tensors():
     drawn = random.randint(random.key(5), 1000, 0, rows.shape[0])
     found = value(drawn, {rows: np.zeros((3, 2), np.float32)})
     assert set(found.tolist()) == {0, 1, 2}
+    assert (value(random.randint(random.key(5), (50, 1), np.array([7]), 3)) == 7).all()
+    across = np.array([5], np.uint64), np.array([2**63 + 9], np.uint64)
+    assert value(random.randint(random.key(5), 50, *across, "uint64")).max() > 2**60
     wide = np.array([2**63], np.uint64), np.array([2**64 - 1], np.uint64)
     assert (value(random.randint(random.key(5), 50, *wide, "uint64")) >= wide[0]).all()
 
