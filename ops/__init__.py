@@ -87,6 +87,7 @@ from graphwright.ops.creation import (
     zeros,
     zeros_like,
 )
+from graphwright.ops.ctc import ctc, ctc_derivative, ctc_nll
 from graphwright.ops.cumulative import (
     cummax,
     cummin,
@@ -343,6 +344,9 @@ __all__ = [
     "count_nonzero",
     "cross",
     "cross_entropy",
+    "ctc",
+    "ctc_derivative",
+    "ctc_nll",
     "cummax",
     "cummin",
     "cumprod",

@@ -54,7 +54,7 @@ class BinaryCrossEntropy(ElementLoss):
 
 
 @register
-class BinaryCrossEntropyWithLogits(ElementLoss):
+class BinaryCrossEntropyWithLogits(Loss):
     """Binary cross-entropy of p = σ(logits), without overflow or loss of digits.
 
     loss = positive · target · softplus(-logits) + (1 - target) · softplus(logits)
@@ -72,9 +72,10 @@ class BinaryCrossEntropyWithLogits(ElementLoss):
         positive: TensorType | None = None,
         weights: TensorType | None = None,
     ) -> TensorType:
+        check_alike(logits=logits, target=target)
         if positive is not None:
             check_weights(logits.dtype, logits.shape, positive, "positive weights")
-        return super().infer(logits, target, weights)
+        return self.outcome(logits.dtype, logits.shape, weights)
 
     def decompose(
         self,

@@ -12,7 +12,7 @@ from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import power
 from graphwright.ops.case import Case, Reject, Within, f32, f64, i32
 from graphwright.ops.comparison import equal
-from graphwright.ops.convert import builder
+from graphwright.ops.convert import as_tensor, builder
 from graphwright.ops.exponential import expm1
 from graphwright.ops.extremum import maximum
 from graphwright.ops.label_loss import (
@@ -76,7 +76,8 @@ class CategoricalCrossEntropy(Loss):
         scores, share = widened(prediction), widened(target)
         logs = log_softmax(scores, self.axis) if self.from_logits else clamped_log(scores)
         if self.smoothing:
-            share = (1 - self.smoothing) * share + self.smoothing / scores.shape[self.axis]
+            even = as_tensor(self.smoothing, scores.dtype) / scores.shape[self.axis]
+            share = (1 - self.smoothing) * share + even
         if weights is not None:
             behind = range(1, scores.ndim - self.axis)
             share = share * expand_dims(widened(weights), behind)
