@@ -204,6 +204,7 @@ from graphwright.ops.recurrent import gru_cell, lstm_cell, rnn_cell
 from graphwright.ops.reduction import all, any, argmax, argmin, count_nonzero, max, min, prod, sum
 from graphwright.ops.regression import huber, log_cosh, mae, mse, smooth_l1
 from graphwright.ops.repetition import broadcast_arrays, meshgrid, repeat, repeat_each, tile
+from graphwright.ops.resize import resize
 from graphwright.ops.rounding import ceil, floor, round, trunc
 from graphwright.ops.sampling import (
     random_bernoulli,
@@ -528,6 +529,7 @@ __all__ = [
     "repeat",
     "repeat_each",
     "reshape",
+    "resize",
     "rfft",
     "rfftfreq",
     "right_shift",
