@@ -5,8 +5,9 @@
 >>> first, second = gw.random.split(key)
 >>> noise = gw.random.normal(first, (3,))
 
-The same key gives the same numbers, each time and on every machine: use each key once, and make
-others of it by `split` and `fold_in`. A key is an ordinary tensor, u64[2], so that it may be an
+The same key gives the same numbers each time, whatever is computed around them: bits and uniform
+numbers to the bit on every machine, others as far as its logarithms agree. Use each key once, and
+make others of it by `split` and `fold_in`. A key is an ordinary tensor, u64[2], so that it may be an
 input, be carried through loops, and be mapped over; an array of keys, u64[..., 2], gives numbers
 for each. `key()` takes the next key of the process, which `seed` sets.
 
