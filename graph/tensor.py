@@ -212,7 +212,7 @@ class Tensor(Displayed):
     # Indexing and iteration.
 
     def __getitem__(self, key: object) -> Tensor:
-        """Basic indexing: integers, slices with steps, `None`, `...`; and one integer tensor."""
+        """NumPy's indexing: integers, slices with steps, `None`, `...`, arrays and masks."""
         return _op("index", self, key)
 
     def __setitem__(self, key: object, value: object) -> NoReturn:
@@ -220,7 +220,7 @@ class Tensor(Displayed):
             "a tensor can't be written to: graphs have no memory of their own",
             details=[("tensor", self.describe())],
             source=here(),
-            hint="make a new tensor, with gw.ops.where, gw.ops.concatenate or gw.ops.scatter_add",
+            hint="make a new tensor: x = gw.ops.index_update(x, key, value), or gw.ops.where",
         )
 
     def __len__(self) -> int:
@@ -257,8 +257,32 @@ class Tensor(Displayed):
     def squeeze(self, axis: Axis = None) -> Tensor:
         return _op("squeeze", self, axis)
 
+    def swapaxes(self, first: int, second: int) -> Tensor:
+        return _op("swapaxes", self, first, second)
+
     def flatten(self) -> Tensor:
         return _op("reshape", self, (-1,))
+
+    ravel = flatten
+
+    def repeat(self, repeats: Size | Sequence[int], axis: int | None = None) -> Tensor:
+        return _op("repeat", self, repeats, axis)
+
+    def take(self, indices: TensorLike, axis: int | None = None) -> Tensor:
+        return _op("take", self, indices, axis)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        return _op("diagonal", self, offset, axis1, axis2)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        return _op("trace", self, offset, axis1, axis2)
+
+    def sort(self, axis: int = -1, descending: bool = False) -> Tensor:
+        """The elements in order, as a new tensor."""
+        return _op("sort", self, axis, descending)
+
+    def argsort(self, axis: int = -1, descending: bool = False) -> Tensor:
+        return _op("argsort", self, axis, descending)
 
     def astype(self, dtype: DTypeLike) -> Tensor:
         return _op("cast", self, dtype)
@@ -277,6 +301,18 @@ class Tensor(Displayed):
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return _op("min", self, axis, keepdims)
+
+    def all(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return _op("all", self, axis, keepdims)
+
+    def any(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return _op("any", self, axis, keepdims)
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        return _op("cumsum", self, axis)
+
+    def cumprod(self, axis: int | None = None) -> Tensor:
+        return _op("cumprod", self, axis)
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         return _op("argmax", self, axis, keepdims)

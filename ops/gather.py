@@ -29,7 +29,7 @@ from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, cast, promoted
 from graphwright.ops.creation import arange, zeros_like
 from graphwright.ops.gather_nd import GatherNd, ScatterNd, check_indices, positions
-from graphwright.ops.movement import expand_dims, moveaxis, transpose
+from graphwright.ops.movement import expand_dims, moveaxis, reshape, transpose
 from graphwright.ops.shapes import check_axis, inverse_permutation, normalize_axis, shape_text
 
 
@@ -91,9 +91,14 @@ class Take(Operator):
 
 
 @builder
-def take(x: TensorLike, indices: TensorLike, axis: int) -> Tensor:
-    """The elements of `x` at the integer `indices` along `axis`; see `Take`."""
+def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
+    """The elements of `x` at the integer `indices` along `axis`; see `Take`.
+
+    axis: None for the flattened `x`
+    """
     tensor, chosen = as_tensor(x), as_tensor(indices)
+    if axis is None:
+        tensor, axis = reshape(tensor, (-1,)), 0
     return Take(normalize_axis(axis, tensor.ndim))(tensor, chosen)
 
 

@@ -109,7 +109,7 @@ def logspace(
 
 def _between(start: TensorLike, stop: TensorLike, size: Size, endpoint: bool) -> Tensor:
     if _plain(start, stop):  # in double precision, whatever they become
-        ends = as_tensor(start, float64), as_tensor(stop, float64)
+        ends: tuple[Tensor, ...] = as_tensor(start, float64), as_tensor(stop, float64)
     else:
         ends = promoted(*(as_floating(end) for end in promoted(start, stop)))
     return Linspace(size, bool(endpoint))(*ends)

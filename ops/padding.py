@@ -217,9 +217,10 @@ _SOURCES: dict[str, Callable[[Tensor, Size], Tensor]] = {
 
 def _part(x: Tensor, axis: int, start: Size, size: Size, step: int) -> Tensor:
     """`size` elements along an axis, from `start` on."""
-    starts, sizes, steps = [0] * x.ndim, [*x.shape], [1] * x.ndim
-    starts[axis], sizes[axis], steps[axis] = start if size != 0 else 0, size, step
-    return Slice(tuple(starts), tuple(sizes), tuple(steps))(x)
+    before, after = (0,) * axis, (0,) * (x.ndim - axis - 1)
+    sizes = (*x.shape[:axis], size, *x.shape[axis + 1 :])
+    steps = (1,) * axis + (step,) + (1,) * (x.ndim - axis - 1)
+    return Slice((*before, 0 if size == 0 else start, *after), sizes, steps)(x)
 
 
 @builder
