@@ -25,7 +25,7 @@ TYPICAL_SIZE = 64
 EXHAUSTIVE = 8
 """Of up to so many operands the best order is found; of more, a good one."""
 
-_TERM = r"[A-Za-z]*(?:\.\.\.)?[A-Za-z]*"
+_TERM = r"[A-Za-z]*(?:\.\.\.[A-Za-z]*)?"
 _EXPLICIT = re.compile(rf"{_TERM}(?:,{_TERM})*->{_TERM}\Z")
 _IMPLICIT = re.compile(rf"{_TERM}(?:,{_TERM})*\Z")
 
