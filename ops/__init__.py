@@ -133,6 +133,7 @@ from graphwright.ops.fourier import fft, ifft, irfft, rfft
 from graphwright.ops.gather import one_hot, scatter_add, take
 from graphwright.ops.gather_nd import gather_nd, scatter_nd
 from graphwright.ops.gating import swiglu
+from graphwright.ops.grid_sample import affine_grid, grid_sample
 from graphwright.ops.group_norm import group_norm, instance_norm, local_response_norm
 from graphwright.ops.indexing import index
 from graphwright.ops.joining import concat, concatenate, split, stack, unstack
@@ -278,6 +279,7 @@ __all__ = [
     "adaptive_average_pool",
     "adaptive_max_pool",
     "add",
+    "affine_grid",
     "alibi_bias",
     "all",
     "allclose",
@@ -402,6 +404,7 @@ __all__ = [
     "glu",
     "greater",
     "greater_equal",
+    "grid_sample",
     "group_norm",
     "gru_cell",
     "hamming_window",

@@ -82,4 +82,64 @@ def resize(
     return built(tuple(after.get(i, n) for i, n in enumerate(x.shape)), element, x.dtype)
 
 
-definitions: dict[str, Callable[..., Any]] = {"resize": resize}
+def bounced(place: float, low: float, high: float) -> float:
+    """A coordinate reflected at both ends until it is between them."""
+    while low < high and not low <= place <= high:
+        place = 2 * low - place if place < low else 2 * high - place
+    return place if low < high else low
+
+
+def grid_sample(
+    x: np.ndarray, grid: np.ndarray, mode: str, padding: str, align_corners: bool
+) -> np.ndarray:
+    sizes = x.shape[2:]
+
+    def place(coordinate: float, size: int) -> float:
+        first, last = (0, size - 1) if align_corners else (-0.5, size - 0.5)
+        at = first + (last - first) * (coordinate + 1) / 2
+        if padding == "reflection":
+            at = bounced(at, first, last)
+        return at if padding == "zeros" else min(max(at, 0), size - 1)
+
+    def around(at: float) -> list[tuple[int, float]]:
+        if mode == "nearest":
+            below = math.floor(at)
+            up = at - below > 0.5 or (at - below == 0.5 and below % 2 == 1)
+            return [(below + up, 1.0)]
+        return [(math.floor(at), 1 - at % 1), (math.floor(at) + 1, at % 1)]
+
+    def element(index: Index) -> float:
+        coordinates = [item(grid, (index[0], *index[2:], k)) for k in range(len(sizes))][::-1]
+        if not all(map(math.isfinite, coordinates)):
+            return math.nan
+        reads = [around(place(c, n)) for c, n in zip(coordinates, sizes, strict=True)]
+        total = 0.0
+        for chosen in product(*reads):
+            places, weights = zip(*chosen, strict=True)
+            if all(0 <= p < n for p, n in zip(places, sizes, strict=True)):
+                total += item(x, (*index[:2], *places)) * math.prod(weights)
+        return total
+
+    return built((*x.shape[:2], *grid.shape[1:-1]), element, x.dtype)
+
+
+def affine_grid(theta: np.ndarray, sizes: Index, align_corners: bool) -> np.ndarray:
+    def coordinate(i: int, size: int) -> float:
+        if align_corners:
+            return -1 + 2 * i / (size - 1) if size > 1 else 0.0
+        return -1 + (2 * i + 1) / size
+
+    def element(index: Index) -> float:
+        n, *place, row = index
+        point = [coordinate(i, size) for i, size in zip(place, sizes, strict=True)][::-1]
+        factors = [item(theta, (n, row, k)) for k in range(len(sizes) + 1)]
+        return math.fsum(f * p for f, p in zip(factors, [*point, 1.0], strict=True))
+
+    return built((len(theta), *sizes, len(sizes)), element, theta.dtype)
+
+
+definitions: dict[str, Callable[..., Any]] = {
+    "resize": resize,
+    "grid_sample": grid_sample,
+    "affine_grid": affine_grid,
+}
