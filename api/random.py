@@ -7,8 +7,8 @@
 
 The same key gives the same numbers each time, whatever is computed around them: bits and uniform
 numbers to the bit on every machine, others as far as its logarithms agree. Use each key once, and
-make others of it by `split` and `fold_in`. A key is an ordinary tensor, u64[2], so that it may be an
-input, be carried through loops, and be mapped over; an array of keys, u64[..., 2], gives numbers
+make others of it by `split` and `fold_in`. A key is an ordinary tensor, u64[2], so that it may be
+an input, be carried through loops, and be mapped over; an array of keys, u64[..., 2], gives numbers
 for each. `key()` takes the next key of the process, which `seed` sets.
 
 These are the functions `gw.ops.random_…`, by shorter names.

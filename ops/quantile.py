@@ -93,10 +93,26 @@ _FAR = (
     ),
 )
 _SPLIT, _TAIL = 0.425, 5.0
+_CHUNK = 16384  # elements at a time, so that they stay in the cache
+
+
+class _Inverse(Real):
+    """An inverse distribution function, in float64."""
+
+    def points(self, x: NDArray[np.float64]) -> Any:
+        """The values at a vector of float64."""
+        raise self._incomplete("points")
+
+    def kernel(self, x: NDArray[Any]) -> Any:
+        flat, out = x.reshape(-1), np.empty(x.size, x.dtype)
+        for start in range(0, x.size, _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            out[chunk] = self.points(flat[chunk].astype(float64))
+        return out.reshape(x.shape)
 
 
 @register
-class ErfInv(Real):
+class ErfInv(_Inverse):
     """The inverse of the error function: erf(erfinv(x)) = x for -1 ≤ x ≤ 1; nan beyond.
 
     d/dx erfinv(x) = √π/2 exp(erfinv(x)²)
@@ -104,10 +120,8 @@ class ErfInv(Real):
 
     name = "erfinv"
 
-    def kernel(self, x: NDArray[Any]) -> Any:
-        wide = x.astype(float64)
-        points = _point(wide / 2, (1 - np.abs(wide)) / 2)
-        return (points / math.sqrt(2)).astype(x.dtype)
+    def points(self, x: NDArray[np.float64]) -> Any:
+        return _point(x / 2, (1 - np.abs(x)) / 2) / math.sqrt(2)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * (math.sqrt(math.pi) / 2 * exp(square(out)))
@@ -121,7 +135,7 @@ class ErfInv(Real):
 
 
 @register
-class Ndtri(Real):
+class Ndtri(_Inverse):
     """The quantile of the normal distribution: the z that a normal number is below with chance p.
 
     Φ(ndtri(p)) = p, where Φ(z) = erfc(-z/√2)/2; -inf at 0, inf at 1, nan beyond
@@ -130,9 +144,8 @@ class Ndtri(Real):
 
     name = "ndtri"
 
-    def kernel(self, x: NDArray[Any]) -> Any:
-        wide = x.astype(float64)
-        return _point(wide - 0.5, np.minimum(wide, 1 - wide)).astype(x.dtype)
+    def points(self, x: NDArray[np.float64]) -> Any:
+        return _point(x - 0.5, np.minimum(x, 1 - x))
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * (math.sqrt(2 * math.pi) * exp(square(out) / 2))
