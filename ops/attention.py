@@ -109,8 +109,7 @@ class ScaledDotProductAttention(Composite):
         allowed = self._allowed(heads, mask)
         some = None
         if mask is not None and not is_boolean(mask.dtype):
-            # Where it is -inf it says no more than that, and has no gradient.
-            scores = scores + widened(where(greater(mask, -np.inf), mask, 0))
+            scores = scores + widened(mask)
         if allowed is not None:
             barrier = as_tensor(-np.inf, scores.dtype)
             if self._may_be_alone(heads, mask):

@@ -239,7 +239,7 @@ class GruCell(_Cell):
     x [..., I], h [..., H]; W `input_weight` [3·H, I], U `state_weight` [3·H, H]; b `input_bias`
     and d `state_bias` [3·H], or neither
     Source: Cho et al., Learning phrase representations using RNN encoder-decoder for statistical
-    machine translation, 2014, https://arxiv.org/abs/1406.1078 (with Z and 1 - Z exchanged).
+    machine translation, 2014, https://arxiv.org/abs/1406.1078.
     """
 
     name = "gru_cell"
