@@ -18,7 +18,7 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Within, f16, f32, f64
 from graphwright.ops.convert import as_floating, builder
-from graphwright.ops.creation import zeros_like
+from graphwright.ops.creation import eye, zeros_like
 from graphwright.ops.indexing import index
 from graphwright.ops.joining import concatenate
 from graphwright.ops.linear import matmul
@@ -29,13 +29,13 @@ from graphwright.ops.matrices import (
     check_finite,
     check_matrix,
     check_square,
-    inverse_or_zero,
     lapack,
     mirrored,
     signs,
     symmetrized,
 )
 from graphwright.ops.movement import expand_dims, matrix_transpose
+from graphwright.ops.selection import where
 from graphwright.ops.solve import TriangularSolve
 from graphwright.ops.triangle import diag_embed, tril
 
@@ -169,8 +169,9 @@ class QR(OnMatrix):
 
 
 def gaps(x: Tensor) -> Tensor:
-    """1/(x[j] - x[i]) for all i and j, but 0 where they are equal."""
-    return inverse_or_zero(expand_dims(x, -2) - expand_dims(x, -1))
+    """1/(x[j] - x[i]) for all i and j, but 0 for i = j."""
+    same = eye(x.shape[-1], dtype=bool)
+    return where(same, 0, 1 / where(same, 1, expand_dims(x, -2) - expand_dims(x, -1)))
 
 
 @register
@@ -180,9 +181,9 @@ class Eigh(OnSquare):
     x vectors = vectors · values, a column of `vectors` for each value; the first of its largest
     elements is positive. Of a matrix that is not symmetric it takes (x + xᵀ)/2.
     d/dx = v (diag(g_values) + F ∘ (vᵀ g_vectors)) vᵀ, made symmetric, where v are the vectors and
-    F[i, j] = 1/(values[j] - values[i]) (Giles, "Collected matrix derivative results for forward and
-    reverse mode algorithmic differentiation", 2008, §3.1). Vectors of equal eigenvalues have no
-    derivative: F is 0 there.
+    F[i, j] = 1/(values[j] - values[i]), F[i, i] = 0 (Giles, "Collected matrix derivative results
+    for forward and reverse mode algorithmic differentiation", 2008, §3.1). Vectors of equal
+    eigenvalues have no derivative: it is nan.
     Raises InputError when run on nan or an infinity.
     """
 

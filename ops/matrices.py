@@ -19,9 +19,7 @@ from graphwright.graph.operator import Operator
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Reject, f32, i32
-from graphwright.ops.comparison import equal
 from graphwright.ops.movement import matrix_transpose
-from graphwright.ops.selection import where
 
 SINGULAR = (
     "a matrix is singular: no inverse exists",
@@ -115,12 +113,6 @@ def lapack(kernel: Callable[..., Any]) -> Callable[..., Any]:
 def symmetrized(x: Tensor) -> Tensor:
     """(x + xᵀ)/2"""
     return (x + matrix_transpose(x)) / 2
-
-
-def inverse_or_zero(x: Tensor) -> Tensor:
-    """1/x, and 0 where x is 0."""
-    zero = equal(x, 0)
-    return where(zero, 0, 1 / where(zero, 1, x))
 
 
 # Of arrays, for kernels.

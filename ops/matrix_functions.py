@@ -14,17 +14,17 @@ from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
-from graphwright.ops.arithmetic import abs, square
+from graphwright.ops.arithmetic import abs
 from graphwright.ops.case import Case, Reject, bool_, f16, f32, f64, i32
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, as_tensor, builder, cast
 from graphwright.ops.creation import eye, zeros_like
-from graphwright.ops.exponential import sqrt
 from graphwright.ops.indexing import index
 from graphwright.ops.joining import concatenate
 from graphwright.ops.linear import matmul
 from graphwright.ops.matrices import OnSquare, check_matrix, check_square, lapack
 from graphwright.ops.movement import broadcast_to, expand_dims, matrix_transpose
+from graphwright.ops.norm import vector_norm
 from graphwright.ops.reduction import max, min, sum
 from graphwright.ops.singular import svdvals
 from graphwright.ops.solve import Inverse
@@ -187,7 +187,7 @@ class MatrixNorm(Composite):
     def decompose(self, x: Tensor) -> Tensor:
         wide = widened(x)
         if self.ord == "fro":
-            result = sqrt(sum(square(wide), (-2, -1)))
+            result = vector_norm(wide, axis=(-2, -1))
         elif self.ord == "nuc":
             result = sum(svdvals(wide), -1)
         else:

@@ -20,7 +20,6 @@ from graphwright.ops.matrices import (
     OnMatrix,
     check_finite,
     check_matrix,
-    inverse_or_zero,
     lapack,
     signs,
 )
@@ -47,8 +46,9 @@ class SVD(OfSingularValues):
     uᵀ u = vh vhᵀ = 1. The first of the largest elements in each column of u is positive.
     d/dx = u ((F ∘ (uᵀ g_u - g_uᵀ u)) diag(s) + diag(s) (F ∘ (vᵀ g_v - g_vᵀ v)) + diag(g_s)) vᵀ
     + (1 - u uᵀ) g_u diag(1/s) vᵀ + u diag(1/s) g_vᵀ (1 - v vᵀ), where F[i, j] = 1/(s[j]² - s[i]²)
-    (Townsend, "Differentiating the singular value decomposition", 2016). The vectors of equal
-    singular values have no derivative, nor have those of 0: F and 1/s are 0 there.
+    and F[i, i] = 0 (Townsend, "Differentiating the singular value decomposition", 2016). The
+    vectors of equal singular values have no derivative: it is nan, and so it is where those of a
+    matrix that is not square belong to 0.
     Raises InputError when run on nan or an infinity.
     """
 
@@ -86,9 +86,10 @@ class SVD(OfSingularValues):
         """The part of the gradient that comes from u."""
         across = matmul(matrix_transpose(u), g)
         turning = gaps(s * s) * (across - matrix_transpose(across))
-        inside = matmul(u, turning * expand_dims(s, -2))
-        outside = (g - matmul(u, across)) * expand_dims(inverse_or_zero(s), -2)
-        return matmul(inside + outside, vh)
+        total = matmul(u, turning * expand_dims(s, -2))
+        if u.shape[-1] != u.shape[-2]:
+            total = total + (g - matmul(u, across)) / expand_dims(s, -2)
+        return matmul(total, vh)
 
     cases = (
         Case(TALL),
