@@ -66,8 +66,13 @@ def _transposed(node: Node, given: Sequence[Tensor | None]) -> Sequence[Tensor |
 def _through_decomposition(node: Node, given: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
     with derived(node.origin):
         answer = node.op.decompose(*node.inputs)
-    outputs = answer if isinstance(answer, tuple) else (answer,)
-    start = {x: t for x, t in zip(node.inputs, given, strict=True) if t is not None}
-    inner = list(ancestors(outputs, stop=set(node.inputs)))
-    moving = pushforward(inner, start)
+    return pushed_forward(answer if isinstance(answer, tuple) else (answer,), node.inputs, given)
+
+
+def pushed_forward(
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor], tangents: Sequence[Tensor | None]
+) -> list[Tensor | None]:
+    """The tangents of `outputs` for those of `inputs`, through what lies between them."""
+    start = {x: t for x, t in zip(inputs, tangents, strict=True) if t is not None}
+    moving = pushforward(list(ancestors(outputs, stop=set(inputs))), start)
     return [moving.get(tensor) for tensor in outputs]

@@ -14,6 +14,7 @@ from graphwright.graph.closure import inline, trace
 from graphwright.graph.dim import Size
 from graphwright.graph.graph import Graph
 from graphwright.graph.operator import Operator, register
+from graphwright.graph.pushforward import pushed_forward
 from graphwright.graph.structure import flatten, unflatten
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
@@ -90,6 +91,15 @@ class Checkpoint(HigherOrder, Composite):
         given = [gradient for gradient in received if gradient is not None]
         again = [Barrier()(tensor, *given) for tensor in x[:count]]
         return tuple(pulled_back(inline(self.graph, again), received, again))
+
+    def tangent(
+        self,
+        tangents: Sequence[Tensor | None],
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+    ) -> list[Tensor | None]:
+        """Forward mode keeps nothing anyway."""
+        return pushed_forward(inline(self.graph, inputs), inputs, tangents)
 
     cases = (Case(f64["n"], f64["n"], graph=_EXP),)
     rejects = (

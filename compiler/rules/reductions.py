@@ -218,7 +218,7 @@ def sum_of_multiple(node: Node) -> Outcome:
         if not 1 <= np.abs(value) < np.inf:
             return Declined("the sum of x may overflow where that of its multiple does not")
         with replacing(node, product_node):
-            return node.op(x) * reshape(c, ())
+            return node.op(x) * as_tensor(value)
     return None
 
 

@@ -26,6 +26,7 @@ from graphwright.graph.dim import names_of
 from graphwright.graph.errors import GraphwrightError
 from graphwright.graph.evaluate import evaluate_graph
 from graphwright.graph.graph import Graph
+from support.control_moves import CONTROL_MOVES
 from support.moves import MOVES
 from support.sketch import SAMPLE_SIZES, Array, Draw, Sketch, elements, tame
 
@@ -49,7 +50,7 @@ def graphs(
     for _ in range(draw(st.integers(0, 2))):
         sketch.add_parameter(draw)
     for _ in range(draw(st.integers(1, steps))):
-        sketch.step(draw, draw(st.sampled_from(MOVES)))
+        sketch.step(draw, draw(st.sampled_from([*MOVES, *CONTROL_MOVES])))
     outputs = [sketch.pool[-1], *(sketch.pick(draw) for _ in range(draw(st.integers(0, 2))))]
     if gradients and draw(st.booleans()):
         outputs += sketch.gradients(draw)
