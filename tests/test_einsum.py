@@ -122,6 +122,23 @@ def test_products_are_made_of_little(equation, shapes, wanted):
         assert parts(gw.ops.einsum(equation, *xs)) == wanted
 
 
+def test_the_result_needs_no_transposition_where_the_inputs_can_be_transposed():
+    x, y = gw.input("x", (2, 3)), gw.input("y", (3, 4))
+    assert parts(gw.ops.einsum("ij,jk->ki", x, y)) == ["transpose", "transpose", "matmul"]
+
+
+def test_whole_numbers_stay_exact():
+    large = np.array([2**62, 1, 2**53 + 1])
+    assert value(gw.ops.einsum("i->", large)) == large.sum()
+    np.testing.assert_array_equal(
+        value(gw.ops.einsum("i,i->i", large, [1, 3, 5])), large * [1, 3, 5]
+    )
+    rows = np.array([[2**53 + 1, 1]])
+    np.testing.assert_array_equal(
+        value(gw.ops.einsum("ni,ni->n", rows, rows[:, ::-1])), [2**54 + 2]
+    )
+
+
 def cheapest(terms: list[frozenset], output: frozenset, sizes: dict[str, int]) -> int:
     """The fewest operations of any order, by trying them all."""
     if len(terms) == 1:
