@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -125,11 +126,17 @@ class MatrixExponential(OnSquare):
         return 15 * x.size * x.shape[-1]
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
-        across, size = matrix_transpose(x), x.shape[-1]
-        above = concatenate([across, g], -1)
-        below = concatenate([zeros_like(across), across], -1)
-        whole = MatrixExponential()(concatenate([above, below], -2))
-        return index(whole, (..., slice(0, size), slice(size, 2 * size)))
+        return _moved(matrix_transpose(x), g)
+
+    def tangent(
+        self,
+        tangents: Sequence[Tensor | None],
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+    ) -> tuple[Tensor | None]:
+        # The gradient is linear in g, but not made of linear operators.
+        (x,), (direction,) = inputs, tangents
+        return (None if direction is None else _moved(x, direction),)
 
     cases = (
         Case(f64["n", 2, 2]),
@@ -139,6 +146,15 @@ class MatrixExponential(OnSquare):
         Case([[[0.0, 1.0], [0.0, 0.0]], [[6.0, 7.0], [-8.0, 5.0]]]),
         Case(f64[2, 0, 0]),
     )
+
+
+def _moved(x: Tensor, direction: Tensor) -> Tensor:
+    """How the exponential moves: the upper right block of that of [[x, direction], [0, x]]."""
+    size = x.shape[-1]
+    above = concatenate([x, direction], -1)
+    below = concatenate([zeros_like(x), x], -1)
+    whole = MatrixExponential()(concatenate([above, below], -2))
+    return index(whole, (..., slice(0, size), slice(size, 2 * size)))
 
 
 def _pade(x: NDArray[Any]) -> NDArray[Any]:

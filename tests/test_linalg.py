@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from support.running import value, values
@@ -304,3 +306,18 @@ def test_the_gradient_of_a_log_likelihood():
     pulled = inverse @ vector
     wanted = (np.outer(pulled, pulled) - inverse) / 2
     close(value(grad(likelihood, c), {c: matrix, y: vector}), wanted)
+
+
+def test_the_exponential_moves_as_its_series_says():
+    """d e^x along h is Σ Σ xⁱ h xᵏ/(i + k + 1)!."""
+    x, h = gw.input("x", (3, 3), "float64"), gw.input("h", (3, 3), "float64")
+    a, b = RANDOM.uniform(-1, 1, (3, 3)), RANDOM.uniform(-1, 1, (3, 3))
+    powers = [np.linalg.matrix_power(a, k) for k in range(20)]
+    wanted = sum(
+        powers[i] @ b @ powers[k] / math.factorial(i + k + 1) for i in range(20) for k in range(20)
+    )
+    moved = gw.jvp(gw.ops.expm(x), x, h)
+    close(value(moved, {x: a, h: b}), wanted)
+    adjoint = gw.vjp(gw.ops.expm(x), x, h)
+    pair = values([moved, adjoint], {x: a, h: b})
+    close((pair[0] * b).sum(), (pair[1] * b).sum())
