@@ -155,7 +155,8 @@ class Resize(Composite):
 
     cases = (
         Case(f32["n", 5], **_plain((1,), (3,))),
-        Case(i32[2, 3], **_plain((1,), (7,), rounding="round_prefer_ceil")),
+        Case(f64[4], **_plain((0,), (2,))),
+        Case(i32[2, 6], **_plain((1,), (3,), rounding="round_prefer_ceil")),
         Case(bool_[2, 4], **_plain((0, 1), (3, 2), coordinates="asymmetric", rounding="floor")),
         Case(f64[4], **_plain((0,), (6,), coordinates="align_corners", rounding="ceil")),
         Case(
