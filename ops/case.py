@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,12 @@ class TypeMaker:
         return as_dtype(self.name)
 
     def __getitem__(self, shape: Size | str | tuple[Size | str, ...]) -> TensorType:
-        sizes = shape if isinstance(shape, tuple) else (shape,)
-        return TensorType(self.dtype, tuple(dim(s) if isinstance(s, str) else s for s in sizes))
+        return _type(self.name, shape if isinstance(shape, tuple) else (shape,))
+
+
+@cache  # cases repeat a few types, and the whole vocabulary's are made when it is imported
+def _type(dtype: str, sizes: tuple[Size | str, ...]) -> TensorType:
+    return TensorType(as_dtype(dtype), tuple(dim(s) if isinstance(s, str) else s for s in sizes))
 
 
 f16, f32, f64 = TypeMaker("float16"), TypeMaker("float32"), TypeMaker("float64")

@@ -95,14 +95,13 @@ def builder(function: Callable[Arguments, Result]) -> Callable[Arguments, Result
 
     Errors of the operators themselves say so already and pass unchanged.
     """
-    names = tuple(inspect.signature(function).parameters)
 
     @wraps(function)
     def build(*args: Arguments.args, **attributes: Arguments.kwargs) -> Result:
         try:
             return function(*args, **attributes)
         except GraphwrightError as error:
-            given = zip(names, args, strict=False)
+            given = zip(inspect.signature(function).parameters, args, strict=False)
             tensors = [(name, x.describe()) for name, x in given if isinstance(x, Tensor)]
             raise error.located(function.__name__, tensors, here()) from None
 

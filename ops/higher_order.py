@@ -56,6 +56,7 @@ def _are(count: int) -> str:
 
 
 def types_of(tensors: Sequence[Tensor]) -> list[TensorType]:
+    """The type of each."""
     return [tensor.type for tensor in tensors]
 
 
