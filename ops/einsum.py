@@ -145,6 +145,7 @@ class Part:
 
 
 def widened_float(x: Tensor) -> Tensor:
+    """`x` in a dtype fit for sums: 16-bit floats as float32, whole numbers as they are."""
     return x if x.dtype.kind in "iu" else widened(x)
 
 

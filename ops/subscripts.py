@@ -230,6 +230,7 @@ class _Search:
         return math.prod(self.typical[label] for label in labels) * (1 + summed)
 
     def contraction(self, places: Pair, first: int, second: int) -> Contraction:
+        """The step that takes two together."""
         terms = self.labels(first), self.labels(second)
         result = self.kept(first | second)
         labels = terms[0] | terms[1]
