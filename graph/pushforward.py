@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from graphwright.graph import tensor as language
 from graphwright.graph.backpropagate import Gradients, backpropagate, gradients_of
 from graphwright.graph.dtype import is_floating
 from graphwright.graph.graph import ancestors
-from graphwright.graph.leaf import Input
 from graphwright.graph.node import Node, Origin, derived
 from graphwright.graph.operator import Operator
 from graphwright.graph.tensor import Tensor
@@ -41,12 +41,12 @@ def _tangents(node: Node, given: Sequence[Tensor | None]) -> Sequence[Tensor | N
 
 
 def _transposed(node: Node, given: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
-    """From the gradient: it is linear in the output's, and its own gradient by that is the map
-    from the inputs' directions to the output's (Townsend, "A new trick for calculating
+    """From the gradient: it is linear in the output's, and its own gradient by that, taken at 0,
+    is the map from the inputs' directions to the output's (Townsend, "A new trick for calculating
     Jacobian-vector products", 2017)."""
     seeds = [
-        Input(f"u{i}", out.type)() if is_floating(out.dtype) else None
-        for i, out in enumerate(node.outputs)
+        language.vocabulary.zeros_like(out) if is_floating(out.dtype) else None
+        for out in node.outputs
     ]
     pairs = [
         (gradient, tangent)
