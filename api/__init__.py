@@ -7,6 +7,7 @@
 array([[2., 4., 6.]], dtype=float32)
 """
 
+import importlib as _importlib
 from typing import TYPE_CHECKING
 
 from graphwright import nn, ops, random
@@ -35,6 +36,7 @@ from graphwright.graph.dtype import (
 )
 from graphwright.graph.errors import (
     AttributeValueError,
+    CheckError,
     CompileError,
     DTypeError,
     GradientError,
@@ -65,12 +67,14 @@ from graphwright.runtime.interpret import interpret
 from graphwright.viz.draw import draw
 
 if TYPE_CHECKING:
+    from graphwright import testing
     from graphwright.graph.dtype import DType
 
     bfloat16: DType
 
 __all__ = [
     "AttributeValueError",
+    "CheckError",
     "CompileError",
     "CompiledFunction",
     "DTypeError",
@@ -118,6 +122,7 @@ __all__ = [
     "random",
     "scan",
     "scope",
+    "testing",
     "text",
     "uint8",
     "uint16",
@@ -130,7 +135,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """bfloat16 needs the package ml_dtypes, so it is looked up when it is asked for."""
+    """What is looked up when it is asked for: bfloat16 needs the package ml_dtypes, and who runs
+    a model does not need `testing`."""
     if name == "bfloat16":
         return _bfloat16()
+    if name == "testing":
+        return _importlib.import_module("graphwright.testing")
     raise AttributeError(f"module 'graphwright' has no attribute {name!r}")

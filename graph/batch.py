@@ -56,7 +56,7 @@ def _applied(node: Node, mapped: Sequence[bool], inputs: Sequence[Tensor]) -> Se
         return _through_decomposition(node, inputs)
     if op.elementwise:
         return _elementwise(node, mapped, inputs)
-    return op.apply(*inputs)
+    return _one_by_one(op, mapped, inputs)
 
 
 def _elementwise(node: Node, mapped: Sequence[bool], inputs: Sequence[Tensor]) -> Sequence[Tensor]:
@@ -67,6 +67,20 @@ def _elementwise(node: Node, mapped: Sequence[bool], inputs: Sequence[Tensor]) -
         for x, has_axis in zip(inputs, mapped, strict=True)
     ]
     return node.op.apply(*aligned)
+
+
+def _one_by_one(op: Operator, mapped: Sequence[bool], inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+    """By a loop along the axis in front: what is left to an operator without a batching rule."""
+    rows = [x for x, has_axis in zip(inputs, mapped, strict=True) if has_axis]
+
+    def step(_: None, slices: list[Tensor]) -> tuple[None, tuple[Tensor, ...]]:
+        own = iter(slices)
+        pairs = zip(inputs, mapped, strict=True)
+        return None, op.apply(*(next(own) if has_axis else x for x, has_axis in pairs))
+
+    _, written = language.vocabulary.scan(step, None, rows)
+    outputs: tuple[Tensor, ...] = written
+    return outputs
 
 
 def _through_decomposition(node: Node, inputs: Sequence[Tensor]) -> list[Tensor]:

@@ -13,6 +13,7 @@
     ├── InputError          arrays that do not fit a compiled function (also a ValueError)
     ├── CompileError        a pass that failed
     │   └── VerificationError   a pass that changed what the graph means
+    ├── CheckError          what `gw.testing` found wrong              (also an AssertionError)
     └── RenderError         a diagram that can't be drawn              (also a RuntimeError)
 
 A message says what, where and what to do::
@@ -127,6 +128,15 @@ class CompileError(GraphwrightError):
 
 class VerificationError(CompileError):
     """A pass that changed the meaning of the graph. Names the pass, the rule and the repro."""
+
+
+class CheckError(GraphwrightError, AssertionError):
+    """Something that was checked and does not hold, such as an operator's gradient.
+
+    failures: of a report, what it is made of
+    """
+
+    failures: tuple[CheckError, ...] = ()
 
 
 class RenderError(GraphwrightError, RuntimeError):

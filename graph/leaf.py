@@ -58,7 +58,7 @@ class ParameterLeaf(Operator):
 
 @register
 class Constant(Operator):
-    """An array known while the graph is built."""
+    """An array known while the graph is built. Takes any array."""
 
     name = "constant"
 

@@ -35,8 +35,8 @@ class Cast(Operator):
     """Each element converted to another dtype, as NumPy's `astype` does.
 
     Floats become integers by dropping the fraction; what is out of range is undefined. Numbers
-    become booleans by `!= 0`. The gradient is cast back between floating dtypes, and does not flow
-    from or to others.
+    become booleans by `!= 0`. Takes any input. The gradient is cast back between floating dtypes,
+    and does not flow from or to others.
     """
 
     name = "cast"
@@ -70,7 +70,10 @@ class Cast(Operator):
 
 @register
 class SizeValue(Operator):
-    """A size as a tensor of rank 0: how symbolic sizes enter arithmetic."""
+    """A size as a tensor of rank 0: how symbolic sizes enter arithmetic. Takes any size.
+
+    It has no derivative.
+    """
 
     name = "size"
     differentiable = False

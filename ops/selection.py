@@ -77,7 +77,7 @@ class Where(Elementwise):
 
 @register
 class StopGradient(Unary):
-    """x itself, with no derivative: differentiation takes it for a constant."""
+    """x itself, with no derivative: differentiation takes it for a constant. Takes any input."""
 
     name = "stop_gradient"
     takes = "any"

@@ -7,11 +7,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-from support.gradients import evaluated
 
 import graphwright as gw
 from graphwright.compiler.differentiate import grad
 from graphwright.graph.graph import Graph
+from graphwright.testing.example import evaluated
 
 inf, nan = math.inf, math.nan
 ops = gw.ops

@@ -8,7 +8,6 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from support.closeness import precision
 from support.random_definitions import philox_block
 from support.running import value, values
 
@@ -19,6 +18,7 @@ from graphwright.graph.batch import batched
 from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.ops.keys import process_seed
 from graphwright.ops.philox import RandomBits, philox, random_words
+from graphwright.testing.closeness import precision
 
 # The generator's authors' known answers (Random123, kat_vectors: philox4x32 10).
 KNOWN = [

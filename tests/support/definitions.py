@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from graphwright.graph.dim import evaluate
-from graphwright.graph.dtype import float64, is_floating
 from graphwright.graph.graph import Graph
-from graphwright.graph.operator import Operator
+from graphwright.testing.example import defined
 
 
 def fused(*arrays: np.ndarray, kind: str, graph: Graph) -> tuple[np.ndarray, ...]:
@@ -72,7 +71,8 @@ def run(graph: Graph, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     values = dict(zip(graph.inputs, arrays, strict=True))
     for node in graph.operations:
         given = [values[tensor] for tensor in node.inputs]
-        values.update(zip(node.outputs, defined(node.op, given), strict=True))
+        results = defined(node.op, given, definitions[node.op.name])
+        values.update(zip(node.outputs, results, strict=True))
     return tuple(values[tensor] for tensor in graph.outputs)
 
 
@@ -90,27 +90,3 @@ def _collected() -> dict[str, Callable[..., Any]]:
 
 
 definitions = _collected()
-
-
-def defined(op: Operator, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-    """The outputs of `op`, which has numbers for symbolic sizes; floats in float64."""
-    exact = [a.astype(float64) if is_floating(a.dtype) else a for a in arrays]
-    define = definitions[op.name]
-    if op.elementwise and op.body is None:
-        return (_by_element(define, exact, op.attributes),)
-    answer = define(*exact, **op.attributes)
-    outputs = answer if isinstance(answer, tuple) else (answer,)
-    return tuple(np.asarray(output) for output in outputs)
-
-
-def _by_element(define: Callable[..., Any], arrays: Any, attributes: Any) -> np.ndarray:
-    """A definition on Python scalars, at each index of the broadcast arrays."""
-    broadcast = np.broadcast_arrays(*arrays)
-    flat = [array.ravel().tolist() for array in broadcast]
-    values = [define(*scalars, **attributes) for scalars in zip(*flat, strict=True)]
-    kinds = {type(value) for value in values}
-    # Whole numbers of any size stay exact as objects.
-    dtype = float64 if float in kinds else object
-    result = np.empty(len(values), dtype)
-    result[:] = values
-    return result.reshape(broadcast[0].shape)
