@@ -89,8 +89,8 @@ def value_text(value: Any, elide: bool = False) -> str:
     if isinstance(value, FrozenArray):
         return _array_text(value, elide)
     if hasattr(value, "operations"):  # a graph within a graph
-        lines = _graph_lines(value, sources=False, elide=elide)
-        return "\n".join([lines[0], *("  " + line for line in lines[1:])])
+        # Lines may be several themselves, where graphs hold graphs.
+        return "\n".join(_graph_lines(value, sources=False, elide=elide)).replace("\n", "\n  ")
     return str(value)
 
 

@@ -14,6 +14,7 @@ from graphwright.graph.batch import repeated
 from graphwright.graph.closure import inline, trace
 from graphwright.graph.dim import Size, dim
 from graphwright.graph.errors import AttributeValueError, GraphError, ShapeError
+from graphwright.graph.evaluate import Prepared
 from graphwright.graph.graph import Graph
 from graphwright.graph.operator import Pruned, register
 from graphwright.graph.structure import flatten, unflatten
@@ -33,7 +34,6 @@ from graphwright.ops.higher_order import (
     example_graph,
     pushed_graph,
     rearranged,
-    run,
     settled,
     types_of,
     with_directions,
@@ -109,8 +109,9 @@ class Scan(HigherOrder):
         kinds = types_of(self.step.outputs[self.carried :])
         length: Any = self.length
         written = [np.empty((length, *kind.bind({}).shape), kind.dtype) for kind in kinds]
+        run = Prepared(self.step)
         for i in reversed(range(length)) if self.reverse else range(length):
-            results = run(self.step, [*state, *(s[i] for s in sequences), *operands])
+            results = run([*state, *(s[i] for s in sequences), *operands])
             state = list(results[: self.carried])
             for sequence, array in zip(written, results[self.carried :], strict=True):
                 sequence[i] = array

@@ -15,6 +15,7 @@ from graphwright.graph.closure import inline, trace
 from graphwright.graph.dim import Size
 from graphwright.graph.dtype import boolean
 from graphwright.graph.errors import AttributeValueError, DTypeError, GradientError, GraphError
+from graphwright.graph.evaluate import Prepared
 from graphwright.graph.graph import Graph
 from graphwright.graph.operator import Pruned, register
 from graphwright.graph.structure import flatten, unflatten
@@ -39,7 +40,6 @@ from graphwright.ops.higher_order import (
     pushed_graph,
     reached,
     rearranged,
-    run,
     settled,
     types_of,
     with_directions,
@@ -101,12 +101,13 @@ class WhileLoop(HigherOrder):
 
     def kernel(self, *x: NDArray[Any]) -> Any:
         state, operands = x[: self.carried], x[self.carried :]
+        condition, step = Prepared(self.condition), Prepared(self.step)
         steps: Any = 0
         while self.bound is None or steps < self.bound:
-            (goes_on,) = run(self.condition, [*state, *operands])
+            (goes_on,) = condition([*state, *operands])
             if not goes_on:
                 break
-            state = run(self.step, [*state, *operands])
+            state = step([*state, *operands])
             steps += 1
         return tuple(state) if len(state) != 1 else state[0]
 
