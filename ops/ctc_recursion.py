@@ -102,9 +102,9 @@ class Alignments:
 
         self.states = np.full((batch, 2 * targets.shape[1] + 1), blank)
         self.states[:, 1::2] = np.where(counted, targets, blank)
-        # A blank may be left out, but not between two labels that are the same.
+        # What lies between two states may be left out where these differ: so no label may, nor the
+        # blank between two labels that are the same.
         self.jumps = self.states[:, 2:] != self.states[:, :-2]
-        self.jumps[:, ::2] = False
 
         place = np.arange(self.states.shape[1])
         behind = 2 * lengths[:, None] - place

@@ -123,6 +123,7 @@ class Found:
 
 
 def check_classes(scores: TensorType, axis: int, weights: TensorType | None) -> None:
+    """For `infer`: raise unless there are classes, and a weight for each if any."""
     classes = scores.shape[axis]
     if classes == 0:
         raise ShapeError(f"there are no classes: axis {axis} of {scores} is empty")

@@ -210,7 +210,7 @@ class MultiMargin(LabelLoss):
 
     cases = (
         *label_cases(p=1, margin=4.0),
-        *label_cases(p=2, margin=1.0),
+        *label_cases(p=2, margin=1.5),
         Case([[0.1, 0.5, -3.0]], [1], reduce="mean", axis=1, ignored=(), p=1, margin=1.0),
     )
     rejects = (

@@ -163,6 +163,13 @@ def test_scores_of_ignored_rows_do_no_harm(loss):
     assert np.isfinite(gradient[0]).all()
 
 
+def test_what_an_ignored_row_would_give_even_shares_of_does_no_harm():
+    scores, numbers = np.array([[1.0, 2.0, 0.5], [-inf, 0.0, -inf]]), np.array([1, 2])
+    options = {"ignore_index": 2, "label_smoothing": 0.1}
+    whole = result(ops.cross_entropy, scores, numbers, **options)
+    assert whole == result(ops.cross_entropy, scores[:1], numbers[:1], label_smoothing=0.1)
+
+
 @each(LABELLED)
 def test_classes_lie_along_any_axis(loss):
     scores, numbers = floats(2, 3, 4, 5), RANDOM.integers(0, 3, (2, 4, 5))
@@ -258,6 +265,8 @@ def test_perfect_predictions_lose_nothing():
     for loss in (ops.cross_entropy, ops.categorical_focal, ops.multi_margin):
         assert result(loss, sure, numbers) == 0
         np.testing.assert_array_equal(slope(loss, sure, numbers), 0)
+    for gamma in (0.0, 0.5, 1.0):
+        np.testing.assert_array_equal(slope(ops.categorical_focal, sure, numbers, gamma=gamma), 0)
     bits = np.array([0.0, 1.0])
     assert result(ops.binary_cross_entropy, bits, bits) == 0
     assert result(ops.dice, bits, bits) == 0
@@ -359,6 +368,12 @@ def test_binary_cross_entropy_from_logits_keeps_what_probabilities_lose():
     target = np.array([1.0, 0.0, 1.0])
     found = result(ops.binary_cross_entropy_with_logits, logits, target, reduction="none")
     np.testing.assert_allclose(found, [math.exp(-40), math.exp(-40), 0], rtol=1e-15)
+
+
+def test_small_probabilities_of_what_is_not_cost_little_but_not_nothing():
+    p, t = np.array([1e-20, 1e-9]), np.zeros(2)
+    found = result(ops.binary_cross_entropy, p, t, reduction="none")
+    np.testing.assert_allclose(found, [1e-20, 1e-9 + 5e-19], rtol=1e-15)
 
 
 def test_probabilities_0_and_1_cost_100_at_most():
