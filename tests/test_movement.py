@@ -199,6 +199,17 @@ def test_the_last_of_several_updates_is_set_and_alone_has_a_gradient():
     assert value(du, arrays).tolist() == [0, 30, 0, 10]
 
 
+@pytest.mark.parametrize(("mode", "sign"), [("max", 1), ("min", -1)])
+def test_what_ties_for_the_extreme_shares_its_gradient(mode, sign):
+    x, u = gw.input("x", (3,), "float64"), gw.input("u", (4,), "float64")
+    result = gw.ops.scatter(x, [0, 0, 0, 1], u, mode=mode)
+    arrays = {x: sign * np.array([2.0, 1, 5]), u: sign * np.array([2.0, 1, 2, 3])}
+    assert value(result, arrays).tolist() == [sign * 2, sign * 3, sign * 5]
+    dx, du = grad((result * np.array([6.0, 10, 20])).sum(), [x, u])
+    assert value(dx, arrays).tolist() == [2, 0, 20]
+    assert value(du, arrays).tolist() == [2, 0, 2, 10]
+
+
 def test_an_update_out_of_range_is_named():
     x, rows = gw.input("x", (4,)), gw.input("rows", (1,), "int64")
     arrays = {x: np.zeros(4, np.float32), rows: np.array([4])}
