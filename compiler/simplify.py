@@ -31,6 +31,7 @@ from graphwright.compiler.rewrite import RuleSet, rewrite
 from graphwright.compiler.rules import (
     casts,
     contractions,
+    control,
     folding,
     identities,
     logic,
@@ -47,6 +48,7 @@ RULES = RuleSet(
         *identities.RULES,
         *logic.RULES,
         *casts.RULES,
+        *control.RULES,
         *folding.RULES,
         *shapes.RULES,
         *parts.RULES,
