@@ -21,7 +21,7 @@ from graphwright.ops.comparison import equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, cast
 from graphwright.ops.creation import ones
-from graphwright.ops.movement import expand_dims
+from graphwright.ops.movement import expand_dims, transpose
 from graphwright.ops.parameters import check_floating
 from graphwright.ops.reduction import max, sum
 from graphwright.ops.selection import where
@@ -98,14 +98,22 @@ class Pool(Composite):
         return tuple(widths)
 
     def windows(self, x: Tensor, value: bool | int | float) -> Tensor:
-        """[examples, channels, *counts, *window], `value` being the padding."""
-        padded = padded_with(x, self.around(x.shape), value)
-        return Windows(self.window, self.strides, self.dilations)(padded)
+        """[*window, examples, channels, *counts], `value` being the padding."""
+        return self.unpadded_windows(padded_with(x, self.around(x.shape), value))
+
+    def unpadded_windows(self, x: Tensor) -> Tensor:
+        """[*window, ..., *counts]: the windows in the last axes of `x`.
+
+        What is within them is in front, so that work on it goes along rows of windows.
+        """
+        seen = Windows(self.window, self.strides, self.dilations)(x)
+        first = seen.ndim - len(self.window)
+        return transpose(seen, (*range(first, seen.ndim), *range(first)))
 
     @property
     def within(self) -> tuple[int, ...]:
         """The axes of what is within the windows."""
-        return tuple(range(-len(self.window), 0))
+        return tuple(range(len(self.window)))
 
 
 @register

@@ -18,6 +18,7 @@ from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i8, i32
 from graphwright.ops.comparison import equal, not_equal
 from graphwright.ops.convert import as_tensor, builder, cast
+from graphwright.ops.few import folded
 from graphwright.ops.movement import broadcast_to, reshape, transpose
 from graphwright.ops.product import product_of_others
 from graphwright.ops.shapes import behind, check_axes, inverse_permutation, normalize_axes
@@ -76,10 +77,10 @@ class Sum(Reduction):
         return TensorType(np.sum(np.empty(0, x.dtype)).dtype, self.reduced(x.shape))
 
     def kernel(self, x: NDArray[Any]) -> Any:
-        return np.sum(x, axis=self.axes, keepdims=self.keepdims)
+        return folded(np.add, x, self.axes, self.keepdims)
 
     def kernel_into(self, out: NDArray[Any], x: NDArray[Any]) -> None:
-        np.sum(x, axis=self.axes, keepdims=self.keepdims, out=out)
+        folded(np.add, x, self.axes, self.keepdims, out)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return self.spread(g, x)
@@ -148,8 +149,8 @@ class ExtremeReduction(Reduction):
     """Max and min; each element that ties for the extreme gets an equal share of the gradient."""
 
     fold = True
-    function: ClassVar[Any]
-    """NumPy's function of the same meaning."""
+    ufunc: ClassVar[np.ufunc]
+    """NumPy's function that chooses between two."""
 
     def infer(self, x: TensorType) -> TensorType:
         shape = self.reduced(x.shape)
@@ -158,11 +159,11 @@ class ExtremeReduction(Reduction):
 
     def kernel(self, x: NDArray[Any]) -> Any:
         refuse_empty(self.name, x.shape, self.axes)
-        return type(self).function(x, axis=self.axes, keepdims=self.keepdims)
+        return folded(self.ufunc, x, self.axes, self.keepdims)
 
     def kernel_into(self, out: NDArray[Any], x: NDArray[Any]) -> None:
         refuse_empty(self.name, x.shape, self.axes)
-        type(self).function(x, axis=self.axes, keepdims=self.keepdims, out=out)
+        folded(self.ufunc, x, self.axes, self.keepdims, out)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         chosen = cast(equal(x, self.spread(out, x)), x.dtype)
@@ -192,7 +193,7 @@ class Max(ExtremeReduction):
     """
 
     name = "max"
-    function = np.max
+    ufunc = np.maximum
 
 
 @register
@@ -203,7 +204,7 @@ class Min(ExtremeReduction):
     """
 
     name = "min"
-    function = np.min
+    ufunc = np.minimum
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from graphwright.graph.dim import Dim, Size, dim, floordiv
+from graphwright.graph.dim import Dim, Size, dim, exact_quotient, floordiv
 from graphwright.graph.dtype import float64, int64
 from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import register
@@ -22,7 +22,7 @@ from graphwright.ops.creation import arange
 from graphwright.ops.extremum import maximum, minimum
 from graphwright.ops.gather import take
 from graphwright.ops.linear import matmul
-from graphwright.ops.movement import expand_dims, matrix_transpose, moveaxis
+from graphwright.ops.movement import broadcast_to, expand_dims, matrix_transpose, moveaxis, reshape
 from graphwright.ops.parameters import check_floating
 from graphwright.ops.rounding import ceil, floor
 from graphwright.ops.selection import where
@@ -110,6 +110,10 @@ class Resize(Composite):
             scale = self.scales[position] if self.scales else None
             if size == before and (scale is None or scale == 1):
                 continue
+            times = exact_quotient(size, before)
+            if times is not None and self._repeats(times, scale):
+                out = _repeated(out, axis, times)
+                continue
             read = self._coordinates(before, size, scale)
             if self.mode == "nearest":
                 out = take(out, _limited(self._rounded(read), before), axis)
@@ -117,6 +121,15 @@ class Resize(Composite):
                 weights = cast(self._weights(read, before), out.dtype)
                 out = _times(out, weights, axis)
         return cast(out, x.dtype)
+
+    def _repeats(self, times: Size, scale: float | None) -> bool:
+        """True when each element is simply repeated, which is faster, and its gradient too."""
+        if self.mode != "nearest" or (scale is not None and scale != times):
+            return False
+        halves = ("round_prefer_floor", "round_prefer_ceil")
+        return (self.coordinates == "half_pixel" and self.rounding in halves) or (
+            self.coordinates == "asymmetric" and self.rounding == "floor"
+        )
 
     def _coordinates(self, before: Size, after: Size, scale: float | None) -> Tensor:
         """Where each element is read, in float64."""
@@ -156,6 +169,11 @@ class Resize(Composite):
     cases = (
         Case(f32["n", 5], **_plain((1,), (3,))),
         Case(f64[4], **_plain((0,), (2,))),
+        Case(f64[2, dim("h") + 1], **_plain((0, 1), (6, 2 * dim("h") + 2))),
+        Case(f64[3], **_plain((0,), (6,), coordinates="asymmetric", rounding="floor")),
+        Case(f64[3], **_plain((0,), (6,), coordinates="asymmetric", rounding="ceil")),
+        Case(f64[3], **_plain((0,), (6,), scales=(2.0,), rounding="round_prefer_ceil")),
+        Case(f64[3], **_plain((0,), (6,), scales=(2.2,))),
         Case(i32[2, 6], **_plain((1,), (3,), rounding="round_prefer_ceil")),
         Case(bool_[2, 4], **_plain((0, 1), (3, 2), coordinates="asymmetric", rounding="floor")),
         Case(f64[4], **_plain((0,), (6,), coordinates="align_corners", rounding="ceil")),
@@ -184,6 +202,13 @@ class Resize(Composite):
         Reject(f32[2], **_plain((0,), (3,), scales=(0.0,)), message="a scale must be larger than"),
         Reject(i32[2], **_plain((0,), (3,), mode="linear"), message="needs a floating input, got"),
     )
+
+
+def _repeated(x: Tensor, axis: int, times: Size) -> Tensor:
+    shape = x.shape
+    apart = expand_dims(x, axis + 1)
+    spread = broadcast_to(apart, (*shape[: axis + 1], times, *shape[axis + 1 :]))
+    return reshape(spread, (*shape[:axis], shape[axis] * times, *shape[axis + 1 :]))
 
 
 def _limited(places: Tensor, size: Size) -> Tensor:

@@ -22,7 +22,6 @@ from graphwright.ops.reduction import max, min
 from graphwright.ops.selection import where
 from graphwright.ops.shapes import ShapeLike, as_shape, check_sizes
 from graphwright.ops.spatial import Numbers, Padding, check_rank, padded_with, spatial_rank
-from graphwright.ops.window import Windows
 
 # `max` and `min` here are tensors' functions; Python's own are not used below.
 
@@ -48,12 +47,13 @@ class MaxPoolWithIndices(Pool):
     def decompose(self, x: Tensor) -> tuple[Tensor, Tensor]:
         seen = self.windows(x, lowest(x.type))
         largest = max(seen, self.within, keepdims=True)
-        numbered = reshape(arange(product(x.shape[2:])), x.shape[2:])
-        padded = padded_with(numbered, self.around(x.shape), -1)
-        places = Windows(self.window, self.strides, self.dilations)(padded)
+        size, rank = product(x.shape[2:]), len(self.window)
+        numbered = reshape(arange(size), x.shape[2:])
+        places = self.unpadded_windows(padded_with(numbered, self.around(x.shape), -1))
+        places = expand_dims(places, (rank, rank + 1))
         candidates = (equal(seen, largest) | not_equal(seen, seen)) & (places >= 0)
         # In C order of a window, the places grow: the smallest is the first.
-        indices = min(where(candidates, places, product(x.shape[2:])), self.within)
+        indices = min(where(candidates, places, size), self.within)
         values = GatherNd(1)(_rows(x), expand_dims(_rows(indices), -1))
         return reshape(values, indices.shape), indices
 

@@ -68,3 +68,23 @@ def test_norms_are_numpys():
             np.testing.assert_allclose(got, wanted, rtol=1e-14)
     assert value(ops.norm, [3, 4]) == 5.0
     assert value(ops.norm, np.zeros((2, 0))) == 0.0
+
+
+@pytest.mark.parametrize("axes", [(0,), (2,), (1, 3), (2, 3)])
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("name", ["sum", "max", "min"])
+def test_folding_many_times_a_few_elements_is_what_numpy_does(name, dtype, keepdims, axes):
+    memory = np.random.default_rng(0).integers(-50, 50, (3, 32, 4, 40)).astype(dtype)
+    memory[0, 1, 2, 3] = 100
+    if dtype != "int8":
+        memory[1, 2, 3, 4] = np.nan
+    for array in (memory, memory[:, ::2, :, ::-2], np.ascontiguousarray(memory.T).T):
+        x = gw.input("x", array.shape, dtype)
+        op = getattr(gw.ops, name)(x, axes, keepdims=keepdims).node.op
+        wanted = getattr(np, name)(array, axis=axes, keepdims=keepdims)
+        actual, given = op.kernel(array), np.empty_like(wanted)
+        op.kernel_into(given, array)
+        assert actual.dtype == wanted.dtype
+        np.testing.assert_allclose(actual, wanted, rtol=1e-5)
+        np.testing.assert_array_equal(actual, given)
