@@ -152,6 +152,7 @@ from graphwright.ops.logical import (
     logical_xor,
 )
 from graphwright.ops.matrix_functions import expm, matrix_norm, matrix_power
+from graphwright.ops.median import median
 from graphwright.ops.movement import (
     broadcast_to,
     expand_dims,
@@ -474,6 +475,7 @@ __all__ = [
     "max_unpool",
     "maximum",
     "mean",
+    "median",
     "meshgrid",
     "min",
     "minimum",

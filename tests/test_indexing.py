@@ -341,6 +341,13 @@ def test_an_unsigned_index_out_of_range_is_named(wrong):
         value(x[rows], arrays)
 
 
+def test_an_unsigned_index_beside_others_is_not_taken_for_a_negative_one():
+    x, rows = gw.input("x", (4, 2)), gw.input("rows", (1,), "uint64")
+    arrays = {x: np.zeros((4, 2), np.float32), rows: np.array([2**64 - 1], np.uint64)}
+    with pytest.raises(InputError, match=r"index \d+ is out of range for axis 0 of size 4"):
+        value(x[rows, [0]], arrays)
+
+
 def test_tensors_of_known_length_can_be_unpacked():
     x = gw.input("x", (3, 2), "int64")
     array = np.arange(6).reshape(3, 2)

@@ -80,6 +80,13 @@ def test_padding_from_the_tensor_itself(shape, mode):
         check(lambda x, w=widths: gw.ops.pad(x, w, mode=mode), expected, shape)
 
 
+def test_a_single_element_is_its_own_mirror():
+    x = gw.input("x", ("n",), "float64")
+    with np.errstate(all="raise"):
+        result = value(gw.ops.pad(x, 2, mode="reflect"), {x: np.array([7.0])})
+    assert result.tolist() == [7.0] * 5
+
+
 def test_padding_is_refused():
     x = gw.ops.zeros((2, 0))
     with pytest.raises(AttributeValueError, match="goes with the mode"):

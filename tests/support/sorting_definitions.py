@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from support.structural_definitions import Index, built, item
+from support.structural_definitions import Index, built, item, reduction
 
 
 def ordered(values: list, descending: bool) -> list[int]:
@@ -56,8 +57,20 @@ def searchsorted(sequence: np.ndarray, values: np.ndarray, side: str) -> np.ndar
     return built(values.shape, element)
 
 
+def middle(values: list) -> float:
+    """The mean of the least and the greatest of what is left when both ends are taken off."""
+    if any(value != value for value in values):
+        return math.nan
+    left = [float(value) for value in values]
+    while len(left) > 2:
+        left.remove(min(left))
+        left.remove(max(left))
+    return sum(left) / len(left)
+
+
 definitions: dict[str, Callable[..., Any]] = {
     "argsort": argsort,
+    "median": reduction(middle),
     "searchsorted": searchsorted,
     "sort": sort,
     "topk": topk,
