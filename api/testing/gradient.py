@@ -68,11 +68,10 @@ def check_gradient(
         graph, variables, values = _traced(target, wrt)
     else:
         graph, variables = _around(target, wrt)
-    arrays, sizes = _bound(graph, values or {})
     double = converted_graph(graph, float64)
+    xs, sizes = _bound(graph, double, values or {})
     derivatives = Derivatives.of(double.inputs, double.outputs, variables)
     random = np.random.default_rng(seed)
-    xs = [a.astype(float64) if is_floating(a.dtype) else a for a in arrays]
     ws = random_weights(derivatives.values, sizes, random)
     vs = random_weights(derivatives.first, sizes, random)
 
@@ -147,8 +146,8 @@ def _floating(graph: Graph) -> Graph:
     return graph
 
 
-def _bound(graph: Graph, values: Mapping[Any, ArrayLike]) -> tuple[Arrays, Sizes]:
-    """An array for each leaf of the graph, and the sizes of its named dimensions."""
+def _bound(graph: Graph, double: Graph, values: Mapping[Any, ArrayLike]) -> tuple[Arrays, Sizes]:
+    """An array for each leaf of the graph, as in `double`, and the named dimensions' sizes."""
     names = {tensor.name: tensor for tensor in graph.inputs}
     given = {names.get(key, key) if isinstance(key, str) else key: v for key, v in values.items()}
     missing = [str(x.name) for x in graph.inputs if x not in given]
@@ -158,5 +157,5 @@ def _bound(graph: Graph, values: Mapping[Any, ArrayLike]) -> tuple[Arrays, Sizes
         raise InputError(f"no values for: {', '.join(missing)}", hint="give an array for each")
     if unknown:
         raise InputError(f"values for what is no input: {', '.join(unknown)}")
-    arrays, sizes = bind(graph.inputs, [given[x] for x in graph.inputs], {})
-    return [*arrays, *(parameter.value for parameter in graph.parameters)], sizes
+    own = [given[x] for x in graph.inputs] + [p.value for p in graph.parameters]
+    return bind(double.inputs, own, {})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphwright.graph.errors import AttributeValueError, CheckError
-from graphwright.graph.operator import Operator
+from graphwright.graph.operator import Operator, operators
 from graphwright.ops.case import Case
 from graphwright.testing.check import Check, Checked, Refusal
 from graphwright.testing.checks import CHECKS
@@ -67,7 +67,7 @@ def _checked(
     operator: type[Operator] | Operator, definition: Definition | None, extra: tuple[Case, ...]
 ) -> Checked:
     cls = operator if isinstance(operator, type) else type(operator)
-    if not issubclass(cls, Operator) or cls.leaf or "attribute_names" not in vars(cls):
+    if not issubclass(cls, Operator) or operators.get(getattr(cls, "name", "")) is not cls:
         raise AttributeValueError(
             f"{operator!r} is no registered operator",
             hint="derive a class from gw.ops.Operator and decorate it with @gw.ops.register",
