@@ -211,9 +211,8 @@ class Sigmoid(Real):
 
     @in_single_precision
     def kernel(self, x: NDArray[Any]) -> Any:
-        # exp(-|x|) can't overflow; σ(x) is 1/(1 + exp(-x)), or exp(x)/(1 + exp(x)).
-        small = np.exp(-np.abs(x))
-        return np.where(x < 0, small, np.ones_like(small)) / (1 + small)
+        # 1/(1 + exp(-x)) where x is positive, exp(x)/(1 + exp(x)) elsewhere: neither overflows.
+        return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * (out * (1 - out))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from graphwright.graph.batch import batched, repeated
 from graphwright.graph.closure import Closure, close, inline
 from graphwright.graph.dim import Size
 from graphwright.graph.errors import AttributeValueError, DTypeError, GraphError, ShapeError
-from graphwright.graph.evaluate import evaluate_graph
+from graphwright.graph.evaluate import Prepared, evaluate_graph
 from graphwright.graph.graph import Graph, ancestors
 from graphwright.graph.leaf import Input
 from graphwright.graph.node import Origin, derived
@@ -39,6 +40,11 @@ class HigherOrder(Operator):
                     f"{self.name}: {name} must be a graph without parameters",
                     hint="make parameters inputs of the inner graph",
                 )
+
+    @cached_property
+    def prepared(self) -> dict[str, Prepared]:
+        """The graphs by name, ready to run many times: for the kernels of loops."""
+        return {name: Prepared(graph) for name, graph in self.graphs.items()}
 
 
 def check_inputs(what: str, given: Sequence[TensorType], graph: Graph) -> None:

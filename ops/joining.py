@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphwright.graph.dim import Dim, Size, dim, evaluate, exact_quotient
+from graphwright.graph.dim import Dim, Size, dim, exact_quotient
 from graphwright.graph.dtype import short_name
 from graphwright.graph.errors import DTypeError, ShapeError
 from graphwright.graph.operator import Operator, register
@@ -158,21 +159,24 @@ class Split(Operator):
 
     def infer(self, x: TensorType) -> tuple[TensorType, ...]:
         check_axis(self.axis, x.rank)
-        check_sizes(self.sizes)
-        total: Size = 0
-        for size in self.sizes:
-            total = total + size
-        if not self.sizes or total != x.shape[self.axis]:
-            raise ShapeError(
-                f"sizes {shape_text(self.sizes)} add up to {total}, "
-                f"but axis {self.axis} has {x.shape[self.axis]}"
-            )
+        self._check(x.shape)
         before, after = x.shape[: self.axis], x.shape[self.axis + 1 :]
         return tuple(x.with_shape((*before, size, *after)) for size in self.sizes)
 
+    def _check(self, shape: Shape) -> None:
+        check_sizes(self.sizes)
+        total: Size = sum(self.sizes)
+        if not self.sizes or total != shape[self.axis]:
+            raise ShapeError(
+                f"sizes {shape_text(self.sizes)} add up to {total}, "
+                f"but axis {self.axis} has {shape[self.axis]}"
+            )
+
     def kernel(self, x: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        self.infer(TensorType(x.dtype, x.shape))
-        return tuple(np.split(x, np.cumsum(evaluate(self.sizes, {}))[:-1], self.axis))
+        self._check(x.shape)
+        lead = (slice(None),) * self.axis
+        ends: Any = (0, *accumulate(self.sizes))
+        return tuple([x[(*lead, slice(start, end))] for start, end in pairwise(ends)])
 
     def kernel_into(self, out: Any, x: NDArray[Any]) -> None:
         targets = out if isinstance(out, tuple) else (out,)

@@ -56,12 +56,12 @@ class MatMul(Operator):
         return lhs.with_shape((*batch, lhs.shape[-2], rhs.shape[-1]))
 
     def kernel(self, lhs: NDArray[Any], rhs: NDArray[Any]) -> Any:
-        if lhs.dtype.name == "bfloat16":
+        if lhs.dtype.kind == "V":  # bfloat16
             return np.matmul(lhs.astype(float32), rhs.astype(float32)).astype(lhs.dtype)
         return np.matmul(lhs, rhs)
 
     def kernel_into(self, out: NDArray[Any], lhs: NDArray[Any], rhs: NDArray[Any]) -> None:
-        if lhs.dtype.name == "bfloat16":
+        if lhs.dtype.kind == "V":
             out[...] = self.kernel(lhs, rhs)
         else:
             np.matmul(lhs, rhs, out=out)

@@ -14,7 +14,6 @@ from graphwright.graph.batch import repeated
 from graphwright.graph.closure import inline, trace
 from graphwright.graph.dim import Size, dim
 from graphwright.graph.errors import AttributeValueError, GraphError, ShapeError
-from graphwright.graph.evaluate import Prepared
 from graphwright.graph.graph import Graph
 from graphwright.graph.operator import Pruned, register
 from graphwright.graph.structure import flatten, unflatten
@@ -109,7 +108,7 @@ class Scan(HigherOrder):
         kinds = types_of(self.step.outputs[self.carried :])
         length: Any = self.length
         written = [np.empty((length, *kind.bind({}).shape), kind.dtype) for kind in kinds]
-        run = Prepared(self.step)
+        run = self.prepared["step"]
         for i in reversed(range(length)) if self.reverse else range(length):
             results = run([*state, *(s[i] for s in sequences), *operands])
             state = list(results[: self.carried])

@@ -15,7 +15,6 @@ from graphwright.graph.closure import inline, trace
 from graphwright.graph.dim import Size
 from graphwright.graph.dtype import boolean
 from graphwright.graph.errors import AttributeValueError, DTypeError, GradientError, GraphError
-from graphwright.graph.evaluate import Prepared
 from graphwright.graph.graph import Graph
 from graphwright.graph.operator import Pruned, register
 from graphwright.graph.structure import flatten, unflatten
@@ -101,7 +100,7 @@ class WhileLoop(HigherOrder):
 
     def kernel(self, *x: NDArray[Any]) -> Any:
         state, operands = x[: self.carried], x[self.carried :]
-        condition, step = Prepared(self.condition), Prepared(self.step)
+        condition, step = self.prepared["condition"], self.prepared["step"]
         steps: Any = 0
         while self.bound is None or steps < self.bound:
             (goes_on,) = condition([*state, *operands])
