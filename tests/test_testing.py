@@ -166,6 +166,8 @@ BROKEN = [
     ("gradients agree", Bent, {"gradient": forgetful}),
     ("gradients agree", Bent, {"gradient": lambda self, x, out, g: None}),
     ("gradients agree", Bent, {"gradient": gw.ops.Operator.gradient}),
+    ("tangents", Bent, {"gradient": lambda self, x, out, g: g * g * x / out / g}),
+    ("tangents", Bent, {"tangent": lambda self, tangents, inputs, outputs: tangents}),
     ("checked somewhere", Bent, {"cases": (Case(f32["n"], smooth=False),)}),
     ("undifferentiable", Bent, {"differentiable": False, "doc": "Nothing is said here."}),
     ("undifferentiable", Bent, {"differentiable": False}),

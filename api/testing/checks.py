@@ -7,6 +7,7 @@ from graphwright.testing.derivative_checks import (
     gradients_agree_with_finite_differences_in_both_orders,
     gradients_of_differentiable_operators_are_checked_somewhere,
     many_applications_at_once_give_what_one_at_a_time_gives,
+    tangents_agree_with_finite_differences,
     undifferentiable_operators_say_so,
 )
 from graphwright.testing.trait_checks import (
@@ -39,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     kernel_into_writes_what_the_kernel_returns,
     kernel_into_works_in_the_memory_of_any_input,
     gradients_agree_with_finite_differences_in_both_orders,
+    tangents_agree_with_finite_differences,
     gradients_of_differentiable_operators_are_checked_somewhere,
     undifferentiable_operators_say_so,
     many_applications_at_once_give_what_one_at_a_time_gives,

@@ -16,13 +16,14 @@ from graphwright.graph.errors import CheckError, GradientError
 from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import input
 from graphwright.graph.operator import Operator
+from graphwright.graph.pushforward import pushforward
 from graphwright.ops.convert import cast
 from graphwright.testing.check import Checked, on_cases, on_operators, require
 from graphwright.testing.closeness import ULPS_ACCUMULATED, check_close, check_type, largest
 from graphwright.testing.derivatives import (
     Derivatives,
-    check_slope,
-    directional,
+    Slope,
+    products,
     random_steps,
     random_weights,
 )
@@ -71,9 +72,46 @@ def _check_derivatives(derivatives: Derivatives, at: Run) -> None:
     def gradient(moved: Arrays) -> Arrays:
         return evaluated(derivatives.first, [*moved, *ws], sizes)
 
-    check_slope("the gradient", first, along, directional(value, xs, steps), ws)
-    slopes = directional(gradient, xs, steps)
-    check_slope("the gradient's gradient", second, along, slopes, vs)
+    Slope(value, xs, steps, ws).check("the gradient", products(first, along))
+    Slope(gradient, xs, steps, vs).check("the gradient's gradient", products(second, along))
+
+
+@on_cases(when=_differentiable, of=_in_double)
+def tangents_agree_with_finite_differences(example: Example) -> None:
+    """How the outputs move with the inputs (`gw.jvp`): by `tangent`, or from the gradient, which
+    must be linear in the output's for that."""
+    xs = example.inputs()
+    outputs = example.op.apply(*xs)
+    moving = [i for i, x in enumerate(xs) if is_floating(x.dtype) and _moves(example, i)]
+    directions = [input(f"t{i}", xs[i].shape, xs[i].dtype) for i in moving]
+    pairs = dict(zip((xs[i] for i in moving), directions, strict=True))
+    found = pushforward([outputs[0].node], pairs)
+    told = [(out, found[out]) for out in outputs if out in found]
+    values = Graph(xs, [out for out, _ in told])
+    tangents = Graph([*xs, *directions], [tangent for _, tangent in told])
+    for at in example.runs:
+        with at:
+            arrays = at.arrays()
+            if not (moving and _smooth_at(at, arrays)):
+                continue
+            _check_tangents(values, tangents, moving, at)
+
+
+def _moves(example: Example, i: int) -> bool:
+    smooth = example.case.smooth
+    return i in smooth if isinstance(smooth, tuple) else True
+
+
+def _check_tangents(values: Graph, tangents: Graph, moving: Sequence[int], at: Run) -> None:
+    random, xs = np.random.default_rng(seed(str(at.example))), at.arrays()
+    ws = random_weights(values, at.sizes, random)
+    steps = random_steps(xs, moving, random)
+    moved = evaluated(tangents, [*xs, *(steps[i] for i in moving)], at.sizes)
+
+    def value(arrays: Arrays) -> Arrays:
+        return evaluated(values, arrays, at.sizes)
+
+    Slope(value, xs, steps, ws).check("the tangent", products(moved, ws))
 
 
 def _smooth_at(at: Run, xs: Sequence[NDArray[Any]]) -> bool:

@@ -19,11 +19,12 @@ from graphwright.graph.tensor import Tensor
 from graphwright.ops.convert import as_tensor, builder
 from graphwright.runtime.arguments import bind
 from graphwright.testing.derivatives import (
+    STEP,
     TOLERANCE,
     Arrays,
     Derivatives,
-    check_slope,
-    directional,
+    Slope,
+    products,
     random_steps,
     random_weights,
 )
@@ -39,7 +40,7 @@ def check_gradient(
     *,
     order: int = 2,
     tolerance: float = TOLERANCE,
-    step: float = 1e-3,
+    step: float = STEP,
     seed: int = 0,
 ) -> None:
     """Raise CheckError unless gradients agree with finite differences, in both orders.
@@ -51,8 +52,8 @@ def check_gradient(
             theirs
     order:  1 for the gradient alone, 2 for the gradient's gradient too
     tolerance: how far slopes may differ, relative to the size of the terms in them
-    step:   how far to go for the differences, relative to each element; choose values whose
-            neighbours at that distance are not across a kink (of `abs`, `relu`, `max`)
+    step:   how far to go for the differences, relative to each element, and then a hundredth of
+            that; choose values that are farther than this from any kink (of `abs`, `relu`, `max`)
     seed:   of the random direction along which the slopes are taken, for one variable at a time
 
     All is computed in float64, whatever the graph is in.
@@ -88,10 +89,9 @@ def check_gradient(
     for what, gradients, function, weights in orders[:order]:
         for place, variable in enumerate(variables):
             steps = random_steps(xs, [variable], random)
-            slopes = directional(function, xs, steps, step)
+            slope = Slope(function, xs, steps, weights, step, tolerance)
             name = f"{what} with respect to {double.inputs[variable].name}"
-            along = [steps[variable]]
-            check_slope(name, [gradients[place]], along, slopes, weights, tolerance)
+            slope.check(name, products([gradients[place]], [steps[variable]]))
 
 
 def _second(derivatives: Derivatives, arrays: Arrays, sizes: Sizes) -> Arrays:
