@@ -83,7 +83,7 @@ def test_what_is_no_operator_or_has_no_name_is_refused() -> None:
         register(int)  # type: ignore[type-var]
 
 
-@pytest.mark.parametrize("method", ["infer", "kernel", "gradient", "decompose"])
+@pytest.mark.parametrize("method", ["infer", "kernel", "gradient", "decompose", "batch", "tangent"])
 def test_what_an_operator_does_not_define_is_told_when_asked_for(method: str) -> None:
     @register
     class Bare(Operator):
@@ -92,7 +92,7 @@ def test_what_an_operator_does_not_define_is_told_when_asked_for(method: str) ->
         name = "test_bare"
 
     with pytest.raises(GraphwrightError, match=f"test_bare: no {method} is defined") as caught:
-        getattr(Bare(), method)()
+        getattr(Bare(), method)(*[()] * {"batch": 1, "tangent": 3}.get(method, 0))
     assert f"define {method} in class Bare" in str(caught.value)
 
 
