@@ -35,9 +35,10 @@ def check_operator(
 
     Checked are, on each case, at several sizes of the named dimensions: that `infer` and `kernel`
     agree; that the kernel agrees with the definition, never writes to its inputs, takes any strides
-    and writes into given memory; the gradient and the gradient's gradient, by finite differences in
-    float64; batching (`gw.vmap`); decomposition; printing and parsing; every trait; that `rejects`
-    are refused with their message; and that nothing is missing. `gw.testing.CHECKS` lists them.
+    and writes into given memory; by finite differences in float64 the gradient, the gradient's
+    gradient and the tangent (`gw.jvp`); batching (`gw.vmap`); decomposition; printing and parsing;
+    every trait; that `rejects` are refused with their message; and that nothing is missing.
+    `gw.testing.CHECKS` lists them.
 
     Raises CheckError with a report of all that failed, which are in its `failures`;
     AttributeValueError for what is no registered operator.

@@ -189,6 +189,34 @@ def _representable(value: float, dtype: DType) -> bool:
 def an_operator_is_complete(checked: Checked) -> None:
     """It has a name, a docstring, a kernel or parts, cases, and rejects or nothing to reject."""
     operator = checked.operator
+    _check_words(operator)
+    parts = operator.decompose is not Operator.decompose
+    require(
+        operator.composite == parts,
+        "it has parts and is no composite, or the other way round",
+        "derive it from gw.ops.Composite and define decompose",
+    )
+    require(
+        parts or operator.kernel is not Operator.kernel,
+        "no kernel",
+        "define kernel: input arrays to output array(s), in NumPy",
+    )
+    require(operator.infer is not Operator.infer, "no infer", "define infer: types to type(s)")
+    require(checked.cases, "no cases", "give it some: cases = (gw.ops.Case(...), ...)")
+    require(
+        operator.rejects or re.search("takes any", str(operator.__doc__), re.IGNORECASE),
+        "no rejects, and the docstring doesn't say that it takes anything",
+        'say what it refuses: rejects = (gw.ops.Reject(..., message="..."),)',
+    )
+    require(
+        not (operator.reduction and {"axes", "keepdims"} - set(operator.attribute_names)),
+        "a reduction without the attributes axes and keepdims",
+        "name them so, or clear `reduction`",
+    )
+
+
+def _check_words(operator: type[Operator]) -> None:
+    """Its docstring and its name."""
     doc = vars(operator).get("__doc__") or ""
     require(
         len(doc.split()) > 2 and not doc.startswith(f"{operator.__name__}("),
@@ -206,27 +234,4 @@ def an_operator_is_complete(checked: Checked) -> None:
         "the name is not written as names are",
         "lowercase letters and digits, words joined by _",
         got=operator.name,
-    )
-    parts = operator.decompose is not Operator.decompose
-    require(
-        operator.composite == parts,
-        "it has parts and is no composite, or the other way round",
-        "derive it from gw.ops.Composite and define decompose",
-    )
-    require(
-        parts or operator.kernel is not Operator.kernel,
-        "no kernel",
-        "define kernel: input arrays to output array(s), in NumPy",
-    )
-    require(operator.infer is not Operator.infer, "no infer", "define infer: types to type(s)")
-    require(checked.cases, "no cases", "give it some: cases = (gw.ops.Case(...), ...)")
-    require(
-        operator.rejects or re.search("takes any", doc, re.IGNORECASE),
-        "no rejects, and the docstring doesn't say that it takes anything",
-        'say what it refuses: rejects = (gw.ops.Reject(..., message="..."),)',
-    )
-    require(
-        not (operator.reduction and {"axes", "keepdims"} - set(operator.attribute_names)),
-        "a reduction without the attributes axes and keepdims",
-        "name them so, or clear `reduction`",
     )
