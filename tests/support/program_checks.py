@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 import graphwright as gw
+from graphwright.compiler.verify import sample
+from graphwright.graph.evaluate import evaluate_graph
 from graphwright.graph.graph import Graph
 from graphwright.graph.structure import flatten
 from graphwright.graph.tensor import Tensor
@@ -16,9 +18,14 @@ STEP = 1e-30
 
 
 def compiled(inputs: Sequence[Tensor], outputs: Any, check: Any = True) -> gw.CompiledFunction:
-    """The program, every pass of it checked; its text is the same graph when it is read again."""
+    """The program, every pass of it checked; its text is the same graph when it is read again.
+
+    check: True, or arrays to check on, where the drawn ones give no numbers to compare
+    """
     graph = Graph(inputs, flatten(outputs))
     assert gw.parse(gw.text(graph)) == graph
+    drawn = evaluate_graph(graph, *sample(graph, None if check is True else check))
+    assert all(np.isfinite(array).any() for array in drawn)
     return gw.compile(inputs, outputs, check=check)
 
 
