@@ -61,7 +61,11 @@ from graphwright.ops.bitwise import (
 )
 from graphwright.ops.case import Case, Reject, Within
 from graphwright.ops.checkpoint import barrier, checkpoint
-from graphwright.ops.classification import cross_entropy, nll_loss, sparse_categorical_cross_entropy
+from graphwright.ops.classification_loss import (
+    cross_entropy,
+    nll_loss,
+    sparse_categorical_cross_entropy,
+)
 from graphwright.ops.comparison import equal, greater, greater_equal, less, less_equal, not_equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.cond import cond
@@ -139,7 +143,7 @@ from graphwright.ops.indexing import index
 from graphwright.ops.joining import concat, concatenate, split, stack, unstack
 from graphwright.ops.keys import random_fold_in, random_key, random_split
 from graphwright.ops.least_squares import lstsq, matrix_rank, pinv
-from graphwright.ops.likelihood import gaussian_nll, kl_divergence, poisson_nll
+from graphwright.ops.likelihood_loss import gaussian_nll, kl_divergence, poisson_nll
 from graphwright.ops.linear import matmul
 from graphwright.ops.linspace import linspace, logspace
 from graphwright.ops.logical import (
@@ -166,9 +170,14 @@ from graphwright.ops.movement import (
     transpose,
 )
 from graphwright.ops.multi_head_attention import multi_head_attention
-from graphwright.ops.multiclass import categorical_cross_entropy, categorical_focal, multi_margin
+from graphwright.ops.multiclass_loss import (
+    categorical_cross_entropy,
+    categorical_focal,
+    multi_margin,
+)
 from graphwright.ops.nonzero import isin, nonzero
 from graphwright.ops.norm import norm, vector_norm
+from graphwright.ops.normal_quantile import erfinv, ndtri
 from graphwright.ops.normalization import (
     l2_normalize,
     layer_norm,
@@ -181,7 +190,6 @@ from graphwright.ops.padding import extend, pad
 from graphwright.ops.pooling import average_pool, lp_pool, max_pool
 from graphwright.ops.position import alibi_bias, rotary_embedding, sinusoidal_encoding
 from graphwright.ops.product import product_of_others
-from graphwright.ops.quantile import erfinv, ndtri
 from graphwright.ops.random import (
     random_bits,
     random_exponential,
@@ -202,9 +210,9 @@ from graphwright.ops.rectifier import (
     threshold,
 )
 from graphwright.ops.recurrence import linear_recurrence
-from graphwright.ops.recurrent import gru_cell, lstm_cell, rnn_cell
+from graphwright.ops.recurrent_cells import gru_cell, lstm_cell, rnn_cell
 from graphwright.ops.reduction import all, any, argmax, argmin, count_nonzero, max, min, prod, sum
-from graphwright.ops.regression import huber, log_cosh, mae, mse, smooth_l1
+from graphwright.ops.regression_loss import huber, log_cosh, mae, mse, smooth_l1
 from graphwright.ops.repetition import broadcast_arrays, meshgrid, repeat, repeat_each, tile
 from graphwright.ops.resize import resize
 from graphwright.ops.rounding import ceil, floor, round, trunc

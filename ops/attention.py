@@ -14,6 +14,7 @@ from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.case import Case, Reject, bool_, f16, f32, f64, i32
+from graphwright.ops.checks import check_floating
 from graphwright.ops.comparison import greater, greater_equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, as_tensor, builder, cast, promoted
@@ -23,7 +24,6 @@ from graphwright.ops.linear import matmul
 from graphwright.ops.logical import logical_and
 from graphwright.ops.movement import expand_dims, matrix_transpose, reshape
 from graphwright.ops.normalization import softmax
-from graphwright.ops.parameters import check_floating
 from graphwright.ops.reduction import any
 from graphwright.ops.selection import where
 from graphwright.ops.shapes import shape_text

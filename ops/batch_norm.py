@@ -14,12 +14,12 @@ from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject, Within, f16, f32, f64, i32
+from graphwright.ops.checks import check_epsilon, check_fits, check_floating
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, as_tensor, builder, cast
 from graphwright.ops.exponential import rsqrt
 from graphwright.ops.movement import broadcast_to, reshape
 from graphwright.ops.normalization import Standardized, across, weight
-from graphwright.ops.parameters import check_epsilon, check_fits, check_floating
 from graphwright.ops.reduction import sum
 from graphwright.ops.selection import stop_gradient
 from graphwright.ops.shapes import normalize_axis

@@ -15,6 +15,7 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.arithmetic import abs
 from graphwright.ops.case import Case, Reject, Within, f16, f32, f64, i32
+from graphwright.ops.checks import check_floating
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import SizeValue, as_tensor, builder, cast, promoted
 from graphwright.ops.creation import arange, ones
@@ -23,7 +24,6 @@ from graphwright.ops.gather_nd import GatherNd
 from graphwright.ops.joining import stack
 from graphwright.ops.linear import matmul
 from graphwright.ops.movement import broadcast_to, expand_dims, matrix_transpose, moveaxis, reshape
-from graphwright.ops.parameters import check_floating
 from graphwright.ops.rounding import floor, round
 from graphwright.ops.selection import stop_gradient, where
 from graphwright.ops.shapes import ShapeLike, as_shape, shape_text

@@ -14,12 +14,12 @@ from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.arithmetic import power, square
 from graphwright.ops.batch_norm import ByChannel
 from graphwright.ops.case import Case, Reject, f16, f32, f64, i32
+from graphwright.ops.checks import check_floating
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, builder, cast
 from graphwright.ops.movement import reshape
 from graphwright.ops.normalization import Standardized, across, weight
 from graphwright.ops.padding import pad
-from graphwright.ops.parameters import check_floating
 from graphwright.ops.reduction import sum
 from graphwright.ops.shapes import normalize_axis
 from graphwright.ops.slicing import Slice

@@ -1,8 +1,8 @@
 """Losses: composites that say how far a prediction is from what it should be.
 
 Here is what they share: each has a loss for every element or every row, and gives the mean of
-them, the sum, or all. The losses themselves are in `regression`, `binary_loss`, `classification`,
-`embedding_loss` and `ctc`.
+them, the sum, or all. The losses themselves are in `regression_loss`, `binary_loss`,
+`classification_loss`, `multiclass_loss`, `likelihood_loss`, `embedding_loss` and `ctc`.
 """
 
 from __future__ import annotations

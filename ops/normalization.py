@@ -13,13 +13,13 @@ from graphwright.graph.tensor import Axis, Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.arithmetic import square
 from graphwright.ops.case import Case, Reject, Within, f16, f32, f64, i32
+from graphwright.ops.checks import check_epsilon, check_fits, check_floating
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, as_tensor, builder, cast
 from graphwright.ops.creation import full
 from graphwright.ops.exponential import exp, log, rsqrt
 from graphwright.ops.extremum import maximum
 from graphwright.ops.movement import expand_dims
-from graphwright.ops.parameters import check_epsilon, check_fits, check_floating
 from graphwright.ops.reduction import max, sum
 from graphwright.ops.shapes import check_axes, normalize_axes, normalize_axis
 from graphwright.ops.statistics import mean, widened

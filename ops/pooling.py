@@ -17,12 +17,12 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.arithmetic import abs, power
 from graphwright.ops.case import Case, Reject, Within, bool_, f16, f32, f64, i32
+from graphwright.ops.checks import check_floating
 from graphwright.ops.comparison import equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, cast
 from graphwright.ops.creation import ones
 from graphwright.ops.movement import expand_dims, transpose
-from graphwright.ops.parameters import check_floating
 from graphwright.ops.reduction import max, sum
 from graphwright.ops.selection import where
 from graphwright.ops.spatial import (

@@ -26,13 +26,13 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import abs
 from graphwright.ops.case import Case, Reject, bool_, f16, f32, f64, i32, i64, u8
+from graphwright.ops.checks import check_floating
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, as_tensor, builder, cast
 from graphwright.ops.creation import arange
 from graphwright.ops.exponential import exp
 from graphwright.ops.joining import concatenate, split, stack
 from graphwright.ops.movement import expand_dims, reshape, sum_to
-from graphwright.ops.parameters import check_floating
 from graphwright.ops.shapes import broadcast, shape_text
 from graphwright.ops.statistics import widened
 from graphwright.ops.trigonometric import cos, sin

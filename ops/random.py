@@ -35,8 +35,8 @@ from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, cast
 from graphwright.ops.exponential import log, log1p
 from graphwright.ops.extremum import minimum
+from graphwright.ops.normal_quantile import ndtri
 from graphwright.ops.philox import RandomBits, check_key
-from graphwright.ops.quantile import ndtri
 from graphwright.ops.selection import where
 from graphwright.ops.shapes import ShapeLike, as_shape, broadcast, check_sizes, shape_text
 

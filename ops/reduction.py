@@ -18,9 +18,9 @@ from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i8, i32
 from graphwright.ops.comparison import equal, not_equal
 from graphwright.ops.convert import as_tensor, builder, cast
-from graphwright.ops.few import folded
 from graphwright.ops.movement import broadcast_to, reshape, transpose
 from graphwright.ops.product import product_of_others
+from graphwright.ops.reduction_kernel import folded
 from graphwright.ops.shapes import behind, check_axes, inverse_permutation, normalize_axes
 
 # `sum`, `max`, `all` and others here are tensors' functions; Python's own are not used below.

@@ -15,6 +15,7 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.arithmetic import abs
 from graphwright.ops.case import Case, Reject, bool_, f16, f32, f64, i32
+from graphwright.ops.checks import check_floating
 from graphwright.ops.comparison import equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, cast
@@ -23,7 +24,6 @@ from graphwright.ops.extremum import maximum, minimum
 from graphwright.ops.gather import take
 from graphwright.ops.linear import matmul
 from graphwright.ops.movement import broadcast_to, expand_dims, matrix_transpose, moveaxis, reshape
-from graphwright.ops.parameters import check_floating
 from graphwright.ops.rounding import ceil, floor
 from graphwright.ops.selection import where
 from graphwright.ops.shapes import ShapeLike, as_shape, check_axes, normalize_axes

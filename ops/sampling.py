@@ -32,8 +32,8 @@ from graphwright.ops.error_function import erfc
 from graphwright.ops.extremum import maximum, minimum
 from graphwright.ops.gather import take
 from graphwright.ops.movement import reshape
+from graphwright.ops.normal_quantile import ndtri
 from graphwright.ops.philox import RandomBits, check_key
-from graphwright.ops.quantile import ndtri
 from graphwright.ops.random import RandomGumbel, RandomUniform, shape_of_draws, unit
 from graphwright.ops.reduction import argmax
 from graphwright.ops.selection import where

@@ -48,7 +48,8 @@ COLUMNS = ("Operator", "What it is", "Takes", "Gradient", "Batches", "Made of", 
 # The modules of each family; those that are in none get a family of their own, at the end.
 FAMILIES = {
     "Arithmetic and functions of each element": (
-        "arithmetic exponential trigonometric error_function quantile rounding extremum floating"
+        "arithmetic exponential trigonometric error_function normal_quantile rounding extremum "
+        "floating"
     ),
     "Comparisons, logic, bits and choices": "comparison logical bitwise selection nonzero",
     "Activations": "rectifier activation gating",
@@ -65,9 +66,12 @@ FAMILIES = {
     ),
     "Normalization": "normalization batch_norm group_norm",
     "Attention, embeddings and recurrent cells": (
-        "attention multi_head_attention embedding position recurrent"
+        "attention multi_head_attention embedding position recurrent_cells"
     ),
-    "Losses": ("regression binary_loss classification multiclass likelihood embedding_loss ctc"),
+    "Losses": (
+        "regression_loss binary_loss classification_loss multiclass_loss likelihood_loss "
+        "embedding_loss ctc"
+    ),
     "Random numbers": "keys philox random sampling dropout",
     "Signals": "fourier spectrogram",
     "Control flow and derivatives": "cond scan while_loop custom_gradient checkpoint fused",
