@@ -182,6 +182,18 @@ def test_reductions_of_special_values(name, given, wanted, dtype):
             assert_same(actual.astype(np.float64), wide.astype(np.float64), [wide])
 
 
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (None, 1.0), (0.0, None), (nan, 1.0), (0.0, nan)])
+@pytest.mark.parametrize("x", [nan, inf, -inf, -0.0, 0.5])
+def test_clip_gives_nan_where_any_of_its_operands_is(x, bounds):
+    given = gw.input("x", (1,), "float64")
+    (found,) = value(gw.ops.clip(given, *bounds), {given: np.array([x])})
+    low, high = bounds
+    if any(v is not None and math.isnan(v) for v in (x, low, high)):
+        assert math.isnan(found)
+    else:
+        assert found == max(min(x, inf if high is None else high), -inf if low is None else low)
+
+
 @pytest.mark.parametrize("name", ["max", "min", "argmax", "argmin"])
 def test_what_an_empty_axis_does_not_have_is_refused(name):
     with pytest.raises(gw.ShapeError, match=f"axis 0 is empty: it has no {name}"):
