@@ -1,4 +1,8 @@
-"""The vocabulary: every operator, under NumPy's name where it has one."""
+"""The vocabulary: every operator, under NumPy's name where it has one.
+
+Names that the array API standard has beside NumPy's are given to the same functions, at the end of
+the operators' modules or below the function; whatever one calls, graphs say NumPy's.
+"""
 
 import sys
 
@@ -176,7 +180,7 @@ from graphwright.ops.multiclass_loss import (
     multi_margin,
 )
 from graphwright.ops.nonzero import isin, nonzero
-from graphwright.ops.norm import norm, vector_norm
+from graphwright.ops.norm import vector_norm
 from graphwright.ops.normal_quantile import erfinv, ndtri
 from graphwright.ops.normalization import (
     l2_normalize,
@@ -499,7 +503,6 @@ __all__ = [
     "nextafter",
     "nll_loss",
     "nonzero",
-    "norm",
     "not_equal",
     "one_hot",
     "ones",

@@ -272,12 +272,15 @@ multiply = Multiply()
 divide = Divide()
 floor_divide = FloorDivide()
 remainder = Remainder()
-power = pow = Power()
+power = Power()
 negative = Negative()
 abs = Abs()
 sign = Sign()
 square = Square()
 reciprocal = Reciprocal()
+
+# The array API standard's name.
+pow = power
 
 
 @builder

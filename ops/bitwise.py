@@ -133,5 +133,8 @@ bitwise_and = BitwiseAnd()
 bitwise_or = BitwiseOr()
 bitwise_xor = BitwiseXor()
 bitwise_invert = BitwiseInvert()
-left_shift = bitwise_left_shift = LeftShift()
-right_shift = bitwise_right_shift = RightShift()
+left_shift = LeftShift()
+right_shift = RightShift()
+
+# The array API standard's names.
+bitwise_left_shift, bitwise_right_shift = left_shift, right_shift

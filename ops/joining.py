@@ -104,8 +104,8 @@ def concatenate(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     return Concatenate(normalize_axis(axis, parts[0].ndim))(*parts)
 
 
+# The array API standard's name.
 concat = concatenate
-"""The name of `concatenate` in the array API standard."""
 
 
 @builder

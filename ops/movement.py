@@ -273,8 +273,8 @@ def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
     return tensor if list(order) == list(range(rank)) else Transpose(tuple(order))(tensor)
 
 
+# The array API standard's name.
 permute_dims = transpose
-"""The name of `transpose` in the array API standard."""
 
 
 @builder

@@ -114,6 +114,3 @@ def vector_norm(x: TensorLike, ord: float = 2, axis: Axis = None, keepdims: bool
     """
     tensor = as_floating(x)
     return VectorNorm(normalize_axes(axis, tensor.ndim), keepdims, float(ord))(tensor)
-
-
-norm = vector_norm

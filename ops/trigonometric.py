@@ -1,7 +1,4 @@
-"""Circular and hyperbolic functions and their inverses; angles are in radians.
-
-The inverses have NumPy's names and the shorter ones of the Python array API standard.
-"""
+"""Circular and hyperbolic functions and their inverses; angles are in radians."""
 
 from __future__ import annotations
 
@@ -273,14 +270,18 @@ class Arctanh(Real):
 sin = Sin()
 cos = Cos()
 tan = Tan()
-arcsin = asin = Arcsin()
-arccos = acos = Arccos()
-arctan = atan = Arctan()
-arctan2 = atan2 = Arctan2()
+arcsin = Arcsin()
+arccos = Arccos()
+arctan = Arctan()
+arctan2 = Arctan2()
 hypot = Hypot()
 sinh = Sinh()
 cosh = Cosh()
 tanh = Tanh()
-arcsinh = asinh = Arcsinh()
-arccosh = acosh = Arccosh()
-arctanh = atanh = Arctanh()
+arcsinh = Arcsinh()
+arccosh = Arccosh()
+arctanh = Arctanh()
+
+# The array API standard's names.
+asin, acos, atan, atan2 = arcsin, arccos, arctan, arctan2
+asinh, acosh, atanh = arcsinh, arccosh, arctanh

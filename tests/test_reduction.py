@@ -47,16 +47,16 @@ def test_numbers_are_true_unless_they_are_zero():
 
 @pytest.mark.parametrize("ord", [2, 1, 3, 0.5, inf, 0])
 def test_the_gradient_of_a_norm_is_zero_at_zero_and_finite_beside_it(ord):
-    norm = partial(ops.norm, ord=ord)
+    norm = partial(ops.vector_norm, ord=ord)
     assert slope(norm, [0.0, -0.0]) == [0.0, 0.0]
     assert np.isfinite(slope(norm, [0.0, 2.0, -1e-200])).all()
 
 
 def test_the_gradient_of_a_norm_is_the_unit_vector_of_its_dual():
     assert slope(ops.vector_norm, [3.0, -4.0]) == [0.6, -0.8]
-    assert slope(partial(ops.norm, ord=1), [3.0, -4.0, 0.0]) == [1.0, -1.0, 0.0]
-    assert slope(partial(ops.norm, ord=inf), [3.0, -4.0, 4.0]) == [0.0, -0.5, 0.5]
-    assert slope(partial(ops.norm, ord=-inf), [3.0, -4.0]) == [1.0, 0.0]
+    assert slope(partial(ops.vector_norm, ord=1), [3.0, -4.0, 0.0]) == [1.0, -1.0, 0.0]
+    assert slope(partial(ops.vector_norm, ord=inf), [3.0, -4.0, 4.0]) == [0.0, -0.5, 0.5]
+    assert slope(partial(ops.vector_norm, ord=-inf), [3.0, -4.0]) == [1.0, 0.0]
 
 
 def test_norms_are_numpys():
@@ -66,8 +66,8 @@ def test_norms_are_numpys():
             wanted = np.linalg.vector_norm(x, ord=ord, **choice)
             got = value(partial(ops.vector_norm, ord=ord, **choice), x)
             np.testing.assert_allclose(got, wanted, rtol=1e-14)
-    assert value(ops.norm, [3, 4]) == 5.0
-    assert value(ops.norm, np.zeros((2, 0))) == 0.0
+    assert value(ops.vector_norm, [3, 4]) == 5.0
+    assert value(ops.vector_norm, np.zeros((2, 0))) == 0.0
 
 
 @pytest.mark.parametrize("axes", [(0,), (2,), (1, 3), (2, 3)])
