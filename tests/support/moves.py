@@ -277,7 +277,8 @@ def case(sketch: Sketch, draw: Draw) -> Sequence[Tensor]:
         floating = is_floating(kind.dtype)
         kind = kind.with_dtype(sketch.dtype) if floating else kind
         if not isinstance(operand, TensorType | Within):
-            operands.append(gw.constant(operand.astype(kind.dtype)))
+            with np.errstate(over="ignore"):
+                operands.append(gw.constant(operand.astype(kind.dtype)))
             continue
         if not names_of(kind.shape) <= SAMPLE_SIZES.keys() or (
             names_of(kind.shape) and not sketch.symbolic
@@ -291,7 +292,7 @@ def case(sketch: Sketch, draw: Draw) -> Sequence[Tensor]:
 
 
 MOVES = [
-    *[elementwise] * 4,
+    *[elementwise] * 5,
     *[arithmetic] * 4,
     *[reduction] * 2,
     *[movement] * 3,
@@ -301,5 +302,5 @@ MOVES = [
     selection,
     conversion,
     repetition,
-    case,
+    *[case] * 6,
 ]
