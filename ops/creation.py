@@ -172,7 +172,7 @@ def ones_like(x: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
 
 
 @builder
-def eye(rows: Size, columns: Size | None = None, dtype: DTypeLike = float32, k: int = 0) -> Tensor:
+def eye(rows: Size, columns: Size | None = None, k: int = 0, dtype: DTypeLike = float32) -> Tensor:
     """The matrix with ones on the diagonal `k` and zeros elsewhere; square without `columns`."""
     down = arange(rows)
     across = arange(rows if columns is None else columns)

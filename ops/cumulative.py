@@ -299,8 +299,8 @@ def cumulative_prod(
 @builder
 def diff(
     x: TensorLike,
-    axis: int = -1,
     n: int = 1,
+    axis: int = -1,
     prepend: TensorLike | None = None,
     append: TensorLike | None = None,
 ) -> Tensor:

@@ -113,7 +113,7 @@ class NanToNum(Composite, Real):
 
 @register
 class IsClose(Composite, Binary):
-    """True where |x - y| ≤ absolute + relative · |y|, or x = y, as infinities may be.
+    """True where |x - y| ≤ atol + rtol · |y|, or x = y, as infinities may be.
 
     equal_nan: whether nan counts as close to nan
     True or false: no derivative.
@@ -124,35 +124,33 @@ class IsClose(Composite, Binary):
     gives = boolean
     differentiable = False
 
-    relative: float
-    absolute: float
+    rtol: float
+    atol: float
     equal_nan: bool
 
     def infer(self, x: TensorType, y: TensorType) -> TensorType:
-        if not (self.relative >= 0 and self.absolute >= 0):
+        if not (self.rtol >= 0 and self.atol >= 0):
             raise AttributeValueError(
-                f"tolerances can't be negative, got {self.relative} and {self.absolute}"
+                f"tolerances can't be negative, got {self.rtol} and {self.atol}"
             )
         return self.typed(x, y)
 
     def decompose(self, x: Tensor, y: Tensor) -> Tensor:
-        near = abs(x - y) <= self.absolute + self.relative * abs(y)
+        near = abs(x - y) <= self.atol + self.rtol * abs(y)
         close = (near & isfinite(y)) | equal(x, y)
         return close | (isnan(x) & isnan(y)) if self.equal_nan else close
 
     cases = (
-        Case(f32["n", 4], f32[4], relative=0.5, absolute=0.1, equal_nan=False),
-        Case([1.0, 100.0, 0.0], [1.05, 110.0, 0.01], relative=0.1, absolute=0.0, equal_nan=False),
-        Case([np.inf] * 3, [np.inf, -np.inf, 1.0], relative=0.1, absolute=1.0, equal_nan=False),
-        Case([np.nan, np.nan], [np.nan, 1.0], relative=0.0, absolute=1.0, equal_nan=True),
-        Case([np.nan, 1.0], [np.nan, np.inf], relative=1.0, absolute=1.0, equal_nan=False),
+        Case(f32["n", 4], f32[4], rtol=0.5, atol=0.1, equal_nan=False),
+        Case([1.0, 100.0, 0.0], [1.05, 110.0, 0.01], rtol=0.1, atol=0.0, equal_nan=False),
+        Case([np.inf] * 3, [np.inf, -np.inf, 1.0], rtol=0.1, atol=1.0, equal_nan=False),
+        Case([np.nan, np.nan], [np.nan, 1.0], rtol=0.0, atol=1.0, equal_nan=True),
+        Case([np.nan, 1.0], [np.nan, np.inf], rtol=1.0, atol=1.0, equal_nan=False),
     )
     rejects = (
-        Reject(f32[2], f64[2], relative=0.0, absolute=0.0, equal_nan=True, message="dtypes differ"),
-        Reject(f16[2], f16[2], relative=-1.0, absolute=0.0, equal_nan=True, message="be negative"),
-        Reject(
-            i32[2], i32[2], relative=0.0, absolute=0.0, equal_nan=True, message="needs a floating"
-        ),
+        Reject(f32[2], f64[2], rtol=0.0, atol=0.0, equal_nan=True, message="dtypes differ"),
+        Reject(f16[2], f16[2], rtol=-1.0, atol=0.0, equal_nan=True, message="be negative"),
+        Reject(i32[2], i32[2], rtol=0.0, atol=0.0, equal_nan=True, message="needs a floating"),
     )
 
 

@@ -287,11 +287,11 @@ def matrix_transpose(x: TensorLike) -> Tensor:
 
 
 @builder
-def swapaxes(x: TensorLike, first: int, second: int) -> Tensor:
+def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
     """`x` with two axes exchanged."""
     tensor = as_tensor(x)
     order = list(range(tensor.ndim))
-    i, j = normalize_axis(first, tensor.ndim), normalize_axis(second, tensor.ndim)
+    i, j = normalize_axis(axis1, tensor.ndim), normalize_axis(axis2, tensor.ndim)
     order[i], order[j] = j, i
     return transpose(tensor, order)
 

@@ -240,8 +240,8 @@ def extend(
 def pad(
     x: TensorLike,
     widths: Widths,
-    value: bool | int | float = 0,
     mode: Literal["constant", "edge", "reflect", "symmetric", "wrap"] = "constant",
+    value: bool | int | float = 0,
 ) -> Tensor:
     """`x` with more elements around it, all of them `value`, or taken from `x` itself.
 

@@ -23,22 +23,22 @@ from graphwright.ops.slicing import slice
 def fftn(
     real: TensorLike,
     imag: TensorLike | None = None,
-    axis: Axis = None,
+    axes: Axis = None,
     norm: Norm = "backward",
 ) -> Pair:
     """The Fourier transform along several axes (None for all), one after the other; see `Fft`."""
-    return _over(Fft, pair_of(real, imag), axis, norm)
+    return _over(Fft, pair_of(real, imag), axes, norm)
 
 
 @builder
 def ifftn(
     real: TensorLike,
     imag: TensorLike | None = None,
-    axis: Axis = None,
+    axes: Axis = None,
     norm: Norm = "backward",
 ) -> Pair:
     """The inverse of `fftn`, with the same arguments."""
-    return _over(Ifft, pair_of(real, imag), axis, norm)
+    return _over(Ifft, pair_of(real, imag), axes, norm)
 
 
 @builder
@@ -53,8 +53,8 @@ def ifft2(real: TensorLike, imag: TensorLike | None = None, norm: Norm = "backwa
     return _over(Ifft, pair_of(real, imag), (-2, -1), norm)
 
 
-def _over(op: type[Fft] | type[Ifft], parts: Pair, axis: Axis, norm: Norm) -> Pair:
-    for place in reversed(normalize_axes(axis, parts[0].ndim)):
+def _over(op: type[Fft] | type[Ifft], parts: Pair, axes: Axis, norm: Norm) -> Pair:
+    for place in reversed(normalize_axes(axes, parts[0].ndim)):
         real, imag = op(place, norm).apply(*parts)
         parts = real, imag
     return parts
@@ -89,20 +89,20 @@ def _check(n: Size, spacing: float) -> None:
 
 
 @builder
-def fftshift(x: TensorLike, axis: Axis = None) -> Tensor:
+def fftshift(x: TensorLike, axes: Axis = None) -> Tensor:
     """`x` with frequency 0 in the middle: each axis rolled by half of its size (None for all)."""
     tensor = as_tensor(x)
-    for place in normalize_axes(axis, tensor.ndim):
+    for place in normalize_axes(axes, tensor.ndim):
         size = tensor.shape[place]
         tensor = _exchanged(tensor, size - floordiv(size, 2), place)
     return tensor
 
 
 @builder
-def ifftshift(x: TensorLike, axis: Axis = None) -> Tensor:
+def ifftshift(x: TensorLike, axes: Axis = None) -> Tensor:
     """The inverse of `fftshift`."""
     tensor = as_tensor(x)
-    for place in normalize_axes(axis, tensor.ndim):
+    for place in normalize_axes(axes, tensor.ndim):
         tensor = _exchanged(tensor, floordiv(tensor.shape[place], 2), place)
     return tensor
 

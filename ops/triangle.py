@@ -114,53 +114,53 @@ def tri(rows: Size, columns: Size | None = None, k: int = 0, dtype: DTypeLike = 
 class Diagonal(Composite):
     """The diagonal `offset` of the matrices on two axes, as a new last axis.
 
-    out[..., i] = x[..., i, i + offset] for offset >= 0, else x[..., i - offset, i], where `first`
-    and `second` are the last two axes
+    out[..., i] = x[..., i, i + offset] for offset >= 0, else x[..., i - offset, i], where `axis1`
+    and `axis2` are the last two axes
     The gradient goes to the diagonal; the other elements get 0.
     """
 
     name = "diagonal"
 
     offset: int
-    first: int
-    second: int
+    axis1: int
+    axis2: int
 
     def infer(self, x: TensorType) -> TensorType:
-        check_axis(self.first, x.rank)
-        check_axis(self.second, x.rank)
-        if self.first == self.second:
-            raise AttributeValueError(f"the two axes of a matrix differ, got {self.first} twice")
+        check_axis(self.axis1, x.rank)
+        check_axis(self.axis2, x.rank)
+        if self.axis1 == self.axis2:
+            raise AttributeValueError(f"the two axes of a matrix differ, got {self.axis1} twice")
         _check_offset(self.offset)
-        rest = (size for i, size in enumerate(x.shape) if i not in (self.first, self.second))
-        return x.with_shape((*rest, self._length(x.shape[self.first], x.shape[self.second])))
+        rest = (size for i, size in enumerate(x.shape) if i not in (self.axis1, self.axis2))
+        return x.with_shape((*rest, self._length(x.shape[self.axis1], x.shape[self.axis2])))
 
     def _length(self, rows: Size, columns: Size) -> Size:
         return positive(minimum(rows + min(self.offset, 0), columns - max(self.offset, 0)))
 
     def decompose(self, x: Tensor) -> Tensor:
-        rows, columns = x.shape[self.first], x.shape[self.second]
+        rows, columns = x.shape[self.axis1], x.shape[self.axis2]
         count = arange(self._length(rows, columns))
         places = stack([count - min(self.offset, 0), count + max(self.offset, 0)], -1)
-        rest = (i for i in range(x.ndim) if i not in (self.first, self.second))
-        chosen = GatherNd(0)(transpose(x, (self.first, self.second, *rest)), places)
+        rest = (i for i in range(x.ndim) if i not in (self.axis1, self.axis2))
+        chosen = GatherNd(0)(transpose(x, (self.axis1, self.axis2, *rest)), places)
         return moveaxis(chosen, 0, -1)
 
     cases = (
-        Case(f32["n", 3], offset=0, first=0, second=1),
-        Case(f64[4, "n"], offset=1, first=0, second=1),
-        Case(f64[2, 3, 4], offset=-1, first=2, second=0),
-        Case(i32[2, 3, 2], offset=0, first=0, second=1),
-        Case(bool_[2, 2], offset=3, first=0, second=1),
+        Case(f32["n", 3], offset=0, axis1=0, axis2=1),
+        Case(f64[4, "n"], offset=1, axis1=0, axis2=1),
+        Case(f64[2, 3, 4], offset=-1, axis1=2, axis2=0),
+        Case(i32[2, 3, 2], offset=0, axis1=0, axis2=1),
+        Case(bool_[2, 2], offset=3, axis1=0, axis2=1),
     )
     rejects = (
-        Reject(f32[3], offset=0, first=0, second=1, message="axis 1 is out of range for rank 1"),
-        Reject(f32[3, 3], offset=0, first=1, second=1, message="the two axes of a matrix differ"),
-        Reject(f32[3, 3], offset=0, first=-2, second=1, message="must be counted from the front"),
+        Reject(f32[3], offset=0, axis1=0, axis2=1, message="axis 1 is out of range for rank 1"),
+        Reject(f32[3, 3], offset=0, axis1=1, axis2=1, message="the two axes of a matrix differ"),
+        Reject(f32[3, 3], offset=0, axis1=-2, axis2=1, message="must be counted from the front"),
         Reject(
             f32[3, 3],
             offset=1.5,
-            first=0,
-            second=1,
+            axis1=0,
+            axis2=1,
             message="must be a whole number, got 1.5",
         ),
     )

@@ -107,6 +107,7 @@ def test_differences_are_numpys():
     x = np.array([[1.0, 4.0, 9.0, 16.0], [0.0, -1.0, 2.0, 2.0]])
     for choice in ({}, {"axis": 0}, {"n": 2}, {"n": 0}, {"n": 5}):
         assert value(partial(ops.diff, **choice), x) == np.diff(x, **choice).tolist()
+    assert value(lambda x: ops.diff(x, 2, 0), x) == np.diff(x, 2, 0).tolist()
     edge = np.zeros((2, 1))
     around = partial(ops.diff, prepend=edge, append=edge)
     assert value(around, x) == np.diff(x, prepend=edge, append=edge).tolist()

@@ -43,11 +43,11 @@ def test_transforms_agree_with_numpy(axis, n, norm):
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_transforms_over_several_axes_agree_with_numpy(norm):
-    for axis in (None, (0, 2), 1, ()):
-        taken = axis if axis is None else np.atleast_1d(np.array(axis, int)).tolist()
+    for axes in (None, (0, 2), 1, ()):
+        taken = axes if axes is None else np.atleast_1d(np.array(axes, int)).tolist()
         numpy = {"axes": taken, "norm": norm} if taken != [] else None
-        forth = whole(ops.fftn(REAL, IMAG, axis=axis, norm=norm))
-        back = whole(ops.ifftn(REAL, IMAG, axis=axis, norm=norm))
+        forth = whole(ops.fftn(REAL, IMAG, axes=axes, norm=norm))
+        back = whole(ops.ifftn(REAL, IMAG, axes=axes, norm=norm))
         assert_near(forth, np.fft.fftn(SIGNAL, **numpy) if numpy else SIGNAL)
         assert_near(back, np.fft.ifftn(SIGNAL, **numpy) if numpy else SIGNAL)
     assert_near(whole(ops.fft2(REAL, IMAG, norm=norm)), np.fft.fft2(SIGNAL, norm=norm))
@@ -136,10 +136,10 @@ def test_frequencies_and_shifts_agree_with_numpy(n):
     assert_near(value(ops.rfftfreq(n, 0.25, "float64")), np.fft.rfftfreq(n, 0.25))
     assert ops.fftfreq(n).dtype == np.float32
     x = np.arange(n * 3.0).reshape(n, 3)
-    for axis in (None, 0, (0, 1)):
-        assert_near(value(ops.fftshift(x, axis)), np.fft.fftshift(x, axis))
-        assert_near(value(ops.ifftshift(x, axis)), np.fft.ifftshift(x, axis))
-        assert_near(value(ops.ifftshift(ops.fftshift(x, axis), axis)), x)
+    for axes in (None, 0, (0, 1)):
+        assert_near(value(ops.fftshift(x, axes)), np.fft.fftshift(x, axes))
+        assert_near(value(ops.ifftshift(x, axes)), np.fft.ifftshift(x, axes))
+        assert_near(value(ops.ifftshift(ops.fftshift(x, axes), axes)), x)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 8])
@@ -217,7 +217,7 @@ def test_what_can_not_be_transformed_is_refused():
     with pytest.raises(AttributeValueError, match="the spacing must be more than 0, got 0"):
         ops.rfftfreq(3, 0)
     with pytest.raises(AttributeValueError, match="an axis is named twice"):
-        ops.fftn(gw.input("x", (3, 3)), axis=(0, -2))
+        ops.fftn(gw.input("x", (3, 3)), axes=(0, -2))
     with pytest.raises(DTypeError, match="gives floating numbers, not i64"):
         ops.hann_window(4, dtype="int64")
     with pytest.raises(ShapeError, match="a size can't be negative, got -1"):

@@ -228,7 +228,7 @@ def test_nan_and_signed_zero_compare_by_their_bits() -> None:
     x = vector()
 
     def padded(fill: float) -> Graph:
-        return Graph([x], [gw.ops.pad(x, 1, fill)])
+        return Graph([x], [gw.ops.pad(x, 1, value=fill)])
 
     assert padded(float("nan")) == padded(float("nan"))
     assert padded(float("nan")) == padded(-float("nan"))

@@ -33,7 +33,7 @@ def test_triangles_and_diagonals(shape, offset):
     check(lambda x: gw.ops.diag(x[0], offset), np.diag(ARRAY[0], offset), shape)
     check(lambda x: gw.ops.diag(x[0, 0], offset), np.diag(ARRAY[0, 0], offset), shape)
     check(lambda x: gw.ops.tri(*x.shape[1:], offset), np.tri(3, 4, offset), shape)
-    check(lambda x: gw.ops.eye(*x.shape[1:], k=offset), np.eye(3, 4, offset), shape)
+    check(lambda x: gw.ops.eye(*x.shape[1:], offset), np.eye(3, 4, offset), shape)
 
 
 def test_square_ones():
@@ -89,7 +89,7 @@ def test_a_single_element_is_its_own_mirror():
 def test_padding_is_refused():
     x = gw.ops.zeros((2, 0))
     with pytest.raises(AttributeValueError, match="goes with the mode"):
-        gw.ops.pad(x, 1, 3.0, mode="edge")
+        gw.ops.pad(x, 1, "edge", 3.0)
     with pytest.raises(AttributeValueError, match="the mode must be"):
         gw.ops.pad(x, 1, mode="mirror")
     with pytest.raises(ShapeError, match="axis 1 is empty"):

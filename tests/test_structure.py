@@ -257,7 +257,7 @@ def test_joining_promotes_like_arithmetic():
 
 def test_pad_takes_one_width_or_pairs():
     x, array = gw.input("x", ("n", 2), "int32"), np.arange(6, dtype=np.int32).reshape(3, 2)
-    one, pairs = values([ops.pad(x, 1), ops.pad(x, ((0, 2), (1, 0)), 9)], {x: array})
+    one, pairs = values([ops.pad(x, 1), ops.pad(x, ((0, 2), (1, 0)), value=9)], {x: array})
     np.testing.assert_array_equal(one, np.pad(array, 1))
     (both,) = values([ops.pad(x, (1, 2))], {x: array})
     np.testing.assert_array_equal(both, np.pad(array, (1, 2)))
@@ -406,7 +406,7 @@ def test_constants_of_any_shape():
         (ops.ones_like(x, "bool"), np.ones((3, 2), bool)),
         (ops.full_like(x, 2), np.full((3, 2), 2.0)),
         (ops.eye(3), np.eye(3, dtype=np.float32)),
-        (ops.eye(2, x.shape[0], "int64"), np.eye(2, 3, dtype=np.int64)),
+        (ops.eye(2, x.shape[0], dtype="int64"), np.eye(2, 3, dtype=np.int64)),
         (ops.size(x), np.array(6)),
         (ops.size(x, 0), np.array(3)),
         (x.sum() * 0 + ops.size(x, -1), np.array(2.0)),

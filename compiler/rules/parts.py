@@ -105,8 +105,8 @@ def pad_with_nothing(op: Pad, x: Tensor) -> Outcome:
         Example(lambda x: pad(pad(x, 1), [(0, 2)]), lambda x: pad(x, [(1, 3)]), f64["n"]),
     ],
     kept=[
-        Kept(lambda x: pad(pad(x, 1, 1.0), 1, 2.0), f64["n"]),
-        Kept(lambda x: pad(pad(x, 1, 0.0), 1, -0.0), f64["n"]),
+        Kept(lambda x: pad(pad(x, 1, value=1.0), 1, value=2.0), f64["n"]),
+        Kept(lambda x: pad(pad(x, 1, value=0.0), 1, value=-0.0), f64["n"]),
     ],
 )
 def pad_of_pad(outer: Pad, inner: Pad, x: Tensor) -> Outcome:

@@ -190,11 +190,11 @@ def nan_to_num(x: float, nan: float, posinf: float, neginf: float) -> float:
     return {"nan": nan, "inf": posinf, "-inf": neginf}.get(str(x), x)
 
 
-def isclose(x: float, y: float, relative: float, absolute: float, equal_nan: bool) -> bool:
+def isclose(x: float, y: float, rtol: float, atol: float, equal_nan: bool) -> bool:
     if not (math.isfinite(x) and math.isfinite(y)):
         return str(x) == str(y) and (x == y or equal_nan)
     distance = abs(Fraction(x) - Fraction(y))
-    return distance <= Fraction(absolute) + Fraction(relative) * abs(Fraction(y))
+    return distance <= Fraction(atol) + Fraction(rtol) * abs(Fraction(y))
 
 
 def relu(x: Any) -> Any:

@@ -211,9 +211,9 @@ def triangle(kept: Callable[[int, int], bool]) -> Callable[..., np.ndarray]:
     return define
 
 
-def diagonal(x: np.ndarray, offset: int, first: int, second: int) -> np.ndarray:
-    rest = [axis for axis in range(x.ndim) if axis not in (first, second)]
-    matrices = x.transpose(*rest, first, second)
+def diagonal(x: np.ndarray, offset: int, axis1: int, axis2: int) -> np.ndarray:
+    rest = [axis for axis in range(x.ndim) if axis not in (axis1, axis2)]
+    matrices = x.transpose(*rest, axis1, axis2)
     rows, columns = matrices.shape[-2:]
     places = [(i, j) for i in range(rows) for j in range(columns) if j - i == offset]
     shape = (*matrices.shape[:-2], len(places))
