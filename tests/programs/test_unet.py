@@ -100,7 +100,7 @@ def doubled(x):
 
 def stamped(x, w):
     """Each pixel lays a stamp of its size on the image."""
-    ins, outs, size, _ = w.shape
+    _, outs, size, _ = w.shape
     out = np.zeros((outs, size * x.shape[1], size * x.shape[2]), np.result_type(x, w))
     for c, i, j in np.ndindex(*x.shape):
         out[:, size * i : size * (i + 1), size * j : size * (j + 1)] += x[c, i, j] * w[c]
