@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,33 @@ def tensor_names(graph: Graph) -> dict[Tensor, str]:
             names[tensor] = f"%{number}"
             number += 1
     return names
+
+
+def inner_names(
+    node: Node, inner: Graph, names: Mapping[Tensor, str], part: str = ""
+) -> dict[Tensor, str]:
+    """What the tensors of a graph within `node` are called from outside: `%5.2`, for its `%2`.
+
+    names: those of the graph around it
+    part:  what the graph is to a node that holds several: `%5.then.2`
+    """
+    prefix = ".".join(word for word in (names[node.outputs[0]], part) if word)
+    return {x: f"{prefix}.{name.removeprefix('%')}" for x, name in tensor_names(inner).items()}
+
+
+def nested_names(graph: Graph) -> dict[Tensor, str]:
+    """How each tensor of the graph is called, and each of the graphs within it."""
+    found: dict[Tensor, str] = {}
+    rest = [(graph, tensor_names(graph))]
+    while rest:
+        around, names = rest.pop()
+        for tensor, name in names.items():
+            found.setdefault(tensor, name)
+        for node in around.operations:
+            held = {"": node.op.body} if node.op.body is not None else node.op.graphs
+            for part, inner in held.items():
+                rest.append((inner, inner_names(node, inner, names, part if len(held) > 1 else "")))
+    return found
 
 
 def _graph_lines(graph: Graph, sources: bool, elide: bool) -> list[str]:

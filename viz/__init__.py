@@ -1,7 +1,7 @@
 """Diagrams: plain text, Mermaid, DOT, and what `dot` makes of it: SVG, PNG, PDF.
 
-Reading order: `view` (what there is to draw), `flow` and `builder` (from a graph to a view),
-`style`, `text`, `mermaid`, `layout`, `dot` (from a view to a language), `fold`, `draw`.
+Reading order: `view` (what there is to draw), `wiring`, `flow` and `builder` (from a graph to a
+view), `style`, `text`, `mermaid`, `layout`, `dot` (from a view to a language), `fold`, `draw`.
 """
 
 from graphwright.viz.builder import view_of

@@ -1,13 +1,12 @@
-"""Nested clusters while they are being filled: scopes, and fused groups within them."""
+"""Nested clusters while they are being filled: scopes, fused groups, branches and loops."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from graphwright.viz.flow import Flow, Step
-from graphwright.viz.view import Cluster, Member, Vertex
+from graphwright.viz.view import BoxRole, Cluster, Member, Vertex
 from graphwright.viz.words import places_text
 
 Path = tuple[str, ...]
@@ -18,7 +17,7 @@ class Box:
     """A cluster that is still being filled. It stands in its parent from its first vertex on."""
 
     key: str
-    role: Literal["graph", "scope", "fused"]
+    role: BoxRole
     title: str
     path: Path
     parent: Box | None
@@ -35,29 +34,26 @@ class Box:
 
 
 class Boxes:
-    """The boxes of a flow: one for each scope, wherever its nodes stand, one for each group."""
+    """The boxes of a flow: one for each group, and in each graph one for each scope, wherever its
+    nodes stand."""
 
     def __init__(self, flow: Flow, operations: Sequence[bool]) -> None:
         """operations: which steps decide where the box of their group stands"""
         self.root = Box("c0", "graph", "", (), None)
         self._all = [self.root]
-        self._scopes: dict[Path, Box] = {(): self.root}
+        self._scopes: dict[tuple[Box, Path], Box] = {}
         self._groups: list[Box] = []
         paths = _group_paths(flow, operations)
         for group, path in zip(flow.groups, paths, strict=True):  # parents come first
-            parent = self.scope(path) if group.parent is None else self._groups[group.parent]
-            kind = group.node.op.attributes.get("kind")
-            box = self._new("fused", f"fused {kind}" if kind else "fused", path, parent)
+            around = self.root if group.parent is None else self._groups[group.parent]
+            box = self._new(group.kind, group.title, path, self._scope(around, path))
             box.source = places_text(group.node.source)
             self._groups.append(box)
 
     def of(self, step: Step) -> Box:
         """The box that a step belongs to."""
-        return (
-            self.scope(scope_path(step.node.scope))
-            if step.group is None
-            else self._groups[step.group]
-        )
+        group = self.root if step.group is None else self._groups[step.group]
+        return group if step.port else self._scope(group, scope_path(step.node.scope))
 
     def beside(self, step: Step, reader: Box) -> Box:
         """Where a badge of `step` goes for a reader in `reader`: there, but not into a fused group
@@ -67,17 +63,18 @@ class Boxes:
             reader = reader.parent
         return reader
 
-    def scope(self, path: Path) -> Box:
-        """The box of a scope, made with those around it when it is first asked for."""
-        if path in self._scopes:
-            return self._scopes[path]
-        box = self.root
-        for end in range(1, len(path) + 1):
-            inner = self._scopes.get(path[:end])
-            if inner is None:
-                inner = self._new("scope", path[end - 1], path[:end], box)
-                self._scopes[path[:end]] = inner
-            box = inner
+    def _scope(self, box: Box, path: Path) -> Box:
+        """The box of a scope within that of a graph, made with those around it when it is first
+        asked for. The operations of a fused group are not told apart by scope."""
+        if box.role == "fused":
+            return box
+        start = _common(box.path, path)
+        for end in range(len(start) + 1, len(path) + 1):
+            known = self._scopes.get((box, path[:end]))
+            if known is None:
+                known = self._new("scope", path[end - 1], path[:end], box)
+                self._scopes[box, path[:end]] = known
+            box = known
         return box
 
     def frozen(self) -> Cluster:
@@ -89,7 +86,7 @@ class Boxes:
             done[box] = Cluster(box.key, box.role, box.title, path, tuple(members), box.source)
         return done[self.root]
 
-    def _new(self, role: Literal["scope", "fused"], title: str, path: Path, parent: Box) -> Box:
+    def _new(self, role: BoxRole, title: str, path: Path, parent: Box) -> Box:
         box = Box(f"c{len(self._all)}", role, title, path, parent)
         self._all.append(box)
         return box
@@ -101,11 +98,13 @@ def scope_path(scope: str) -> Path:
 
 
 def _group_paths(flow: Flow, operations: Sequence[bool]) -> list[Path]:
-    """The deepest scope around all operations of each group."""
-    paths: list[Path | None] = [None] * len(flow.groups)
+    """The scope of each group: of a fused one, the deepest around all its operations."""
+    paths: list[Path | None] = [
+        scope_path(group.node.scope) if group.kind == "held" else None for group in flow.groups
+    ]
     for step, operation in zip(flow.steps, operations, strict=True):
         group = step.group
-        while group is not None and operation:
+        while group is not None and flow.groups[group].kind == "fused" and operation:
             path, known = scope_path(step.node.scope), paths[group]
             paths[group] = path if known is None else _common(known, path)
             group = flow.groups[group].parent

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal
 
 from graphwright.graph.graph import Graph
 from graphwright.viz.boxes import Box, Boxes
-from graphwright.viz.flow import Flow, Value, lay_open, phases
-from graphwright.viz.view import Edge, GraphView, Phase, Vertex, counted
+from graphwright.viz.flow import Flow, Step, Value, lay_open, phases
+from graphwright.viz.view import Edge, EdgeKind, GraphView, Phase, Role, Vertex, counted
 from graphwright.viz.words import code_text, detail_of, places_text, role_of, title_of
 
 
 def view_of(graph: Graph) -> GraphView:
-    """The view of `graph`: its scopes as nested clusters, its fused groups laid open."""
+    """The view of `graph`: its scopes as nested clusters; fused groups, branches and the bodies of
+    loops laid open."""
     return _Builder(lay_open(graph)).view()
 
 
@@ -23,7 +23,9 @@ class _Builder:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
         self.phases = phases(flow)
-        self.roles = [role_of(step.node) for step in flow.steps]
+        self.roles: list[Role] = [
+            "port" if step.port else role_of(step.node) for step in flow.steps
+        ]
         self.boxes = Boxes(flow, [role == "operation" for role in self.roles])
         self.count = 0
         self.keys: dict[int, str] = {}
@@ -37,15 +39,22 @@ class _Builder:
         for position, step in enumerate(self.flow.steps):
             if self.roles[position] == "input":
                 self.keys[position] = self._vertex(position, self.boxes.root)
-            elif self.roles[position] == "operation":
-                box, phase = self.boxes.of(step), self.phases[position]
-                tails = [self._tail(value, box, phase) for value in step.inputs]
-                self.keys[position] = head = self._vertex(position, box)
-                for value, tail in zip(step.inputs, tails, strict=True):
-                    self._edge(value, tail, head, phase)
+            elif self.roles[position] in ("operation", "port"):
+                self._operation(position, step)
         self._outputs()
         self._updates()
         return GraphView(self.boxes.frozen(), tuple(self.edges), self._summary())
+
+    def _operation(self, position: int, step: Step) -> None:
+        box, phase = self.boxes.of(step), self.phases[position]
+        tails = [self._tail(value, box, phase) for value in step.inputs]
+        returned = [self._tail(value, box, phase) for value, _ in step.returns]
+        self.keys[position] = head = self._vertex(position, box)
+        notes = step.notes or ("",) * len(tails)
+        for value, tail, note in zip(step.inputs, tails, notes, strict=True):
+            self._edge(value, tail, head, phase, note=note)
+        for (value, port), tail in zip(step.returns, returned, strict=True):
+            self._edge(value, tail, self.keys[port.step], phase, "next")
 
     def _outputs(self) -> None:
         several = len(self.flow.outputs) > 1
@@ -87,7 +96,7 @@ class _Builder:
         vertex = Vertex(
             key,
             self.roles[position],
-            title_of(node).removeprefix("/".join((*box.path, ""))),
+            step.port or title_of(node).removeprefix("/".join((*box.path, ""))),
             detail_of(node),
             phase or self.phases[position],
             step.names,
@@ -109,13 +118,14 @@ class _Builder:
         tail: str,
         head: str,
         reader: Phase,
-        kind: Literal["data", "update"] = "data",
+        kind: EdgeKind = "data",
+        note: str = "",
     ) -> None:
         phase = "update" if kind == "update" else self._phase(value, reader)
         several = len(self.flow.steps[value.step].node.outputs) > 1
         output = value.output if several else None
         name, type = self._name(value), self._type(value)
-        self.edges.append(Edge(tail, head, kind, phase, type, name, output))
+        self.edges.append(Edge(tail, head, kind, phase, type, name, output, note))
 
     def _phase(self, value: Value, reader: Phase) -> Phase:
         """The phase of a value is that of what computes it; of a badge, that of its reader."""
@@ -134,7 +144,8 @@ class _Builder:
             counted(count["input"], "input"),
             counted(count["parameter"], "parameter"),
             counted(count["operation"], "operation"),
-            counted(len(self.flow.groups), "fused group"),
+            counted(sum(group.kind == "fused" for group in self.flow.groups), "fused group"),
+            counted(sum(len(step.node.op.graphs) for step in self.flow.steps), "inner graph"),
             counted(len(self.flow.outputs), "output"),
         )
         return ", ".join(part for part in parts if part)

@@ -32,7 +32,7 @@ def dot(view: GraphView, direction: Direction = "down", dpi: int | None = None) 
             "digraph graphwright {",
             *_settings(view, direction, dpi),
             *_members(view, direction, badges),
-            *_lines(view, badges),
+            *_lines(view, direction, badges),
             "}",
             "",
         ]
@@ -86,6 +86,8 @@ def _vertex(vertex: Vertex) -> str:
         words.append('fontsize=9 margin="0.09,0.045" height=0.2 penwidth=0.9')
     elif vertex.role in ("input", "output"):
         words.append('margin="0.2,0.06"')
+    elif vertex.role == "port":
+        words.append('fontsize=9.5 margin="0.12,0.05"')
     elif vertex.role == "folded":
         words.append("peripheries=2")
     return " ".join(words)
@@ -151,17 +153,26 @@ def _cluster(cluster: Cluster, depth: int) -> str:
             f'fillcolor="{style.GROUP_FILL}" fontcolor="{style.GROUP_INK}" penwidth=2.2 '
             f"margin=10 {tooltip}"
         )
+    if cluster.role == "held":
+        return (
+            f'label=<{title}> {place} fontsize=10 color="{style.HELD_INK}" '
+            f'fillcolor="{style.HELD_FILLS[depth % 2]}" fontcolor="{style.HELD_INK}" penwidth=1.4 '
+            f"margin=12 {tooltip}"
+        )
     return (
         f'label=<{title}> {place} fontsize=11 color="{style.SCOPE_INK}" '
-        f'fillcolor="{style.SCOPE_FILLS[depth % 2]}" penwidth=1 margin=12 {tooltip}'
+        f'fillcolor="{style.SCOPE_FILLS[depth % 2]}" fontcolor="{style.QUIET}" penwidth=1 '
+        f"margin=12 {tooltip}"
     )
 
 
-def _lines(view: GraphView, badges: Badges) -> Iterator[str]:
+def _lines(view: GraphView, direction: Direction, badges: Badges) -> Iterator[str]:
     hidden = {badge.key for own in badges.values() for badge in own}
     lines = arrange(view, [edge for edge in view.edges if edge.tail not in hidden])
     for line in lines:
-        upper, lower = (f"{key}:o" if key in badges else key for key in (line.upper, line.lower))
+        # What goes back to the next step leaves and enters at the side, along the flow of the rest.
+        side = ("e" if direction == "down" else "s") if line.edge.kind == "next" else ""
+        upper, lower = (_end(key, badges, side) for key in (line.upper, line.lower))
         yield f"  {upper} -> {lower} [{_line(line, view)}]"
     for number, (first, second) in enumerate(stacked(view, lines)):
         above, below = f"{{{' '.join(first)}}}", f"{{{' '.join(second)}}}"
@@ -171,12 +182,19 @@ def _lines(view: GraphView, badges: Badges) -> Iterator[str]:
         yield f"  {above} -> {below} [style=invis weight=0]"
 
 
+def _end(key: str, badges: Badges, side: str) -> str:
+    return ":".join(word for word in (key, "o" if key in badges else "", side) if word)
+
+
 def _line(line: Line, view: GraphView) -> str:
     edge = line.edge
     look = style.LOOKS[edge.phase]
     words = [f'color="{look.ink}" style={look.line}']
     if edge.kind == "update":
         words.append(f'label=" update" fontcolor="{look.ink}" penwidth=1.6')
+    elif edge.kind == "next":
+        words = [f'color="{style.HELD_INK}" penwidth=1.6 style=solid']
+        words.append(f'label=" next" fontcolor="{style.HELD_INK}"')
     elif view.vertices[edge.tail].badge:
         words.append("arrowsize=0.4 penwidth=0.9")
     else:

@@ -41,14 +41,17 @@ def attached(view: GraphView) -> dict[str, list[Vertex]]:
 
 
 def arrange(view: GraphView, edges: Iterable[Edge]) -> tuple[Line, ...]:
-    """How `edges` are ranked. A parameter that is updated stands below what reads and writes it."""
+    """How `edges` are ranked. A parameter that is updated stands below what reads and writes it.
+
+    What a loop hands to its next step goes against the flow of all else.
+    """
     mirrored = _mirrors(view)
     written = {edge.head for edge in view.edges if edge.kind == "update"}
     lines = []
     for edge in edges:
         tail, head = edge.tail, edge.head
         back = mirrored and _is(view, tail, "backward") and _is(view, head, "backward")
-        if back or (edge.kind == "data" and tail in written):
+        if back != (edge.kind == "next") or (edge.kind == "data" and tail in written):
             lines.append(Line(edge, head, tail))
         else:
             lines.append(Line(edge, tail, head))

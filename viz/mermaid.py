@@ -30,6 +30,7 @@ _SHAPES: dict[Role, tuple[str, str]] = {
     "operation": ("[", "]"),
     "parameter": ("[(", ")]"),
     "constant": ("(", ")"),
+    "port": ("(", ")"),
     "folded": ("[[", "]]"),
 }
 _PLAIN = set(" _.,:/=%()[]-")
@@ -59,12 +60,29 @@ def _lines(view: GraphView, direction: Literal["down", "right"]) -> Iterator[str
     if view.note:
         yield f"%% {view.note}"
     yield f"flowchart {'TB' if direction == 'down' else 'LR'}"
+    yield from (f"  {key}" for key in _starts(view))
     yield from _members(view)
     badged = frozenset(edge.head for edge in view.edges if view.vertices[edge.tail].badge)
     for edge in view.edges:
         yield f"  {_edge(edge, view, badged)}"
     yield from _legend(view)
     yield from _looks(view)
+
+
+def _starts(view: GraphView) -> Iterator[str]:
+    """Where loops begin, the later ones first.
+
+    Mermaid turns round one edge of each cycle, and looks for cycles from the vertices that are
+    mentioned first: so that it is mostly the edge to the next step.
+    """
+    held = {m.key for _, m in view.walk() if isinstance(m, Cluster) and m.role == "held"}
+    again = {edge.head for edge in view.edges if edge.kind == "next"}
+    loops: dict[str, list[str]] = {}
+    for key, around in view.around.items():
+        if key in again:
+            loops.setdefault(next((box for box in around if box in held), ""), []).append(key)
+    for keys in reversed(loops.values()):
+        yield from keys
 
 
 def _members(view: GraphView) -> Iterator[str]:
@@ -95,7 +113,7 @@ def _vertex(vertex: Vertex) -> str:
 
 def _kind(vertex: Vertex) -> str:
     """The class of a vertex: its role where that decides its look, else its phase."""
-    if vertex.badge:
+    if vertex.badge or vertex.role == "port":
         return vertex.role
     if vertex.role in ("input", "output"):
         return f"{vertex.phase}Terminal"
@@ -106,6 +124,8 @@ def _edge(edge: Edge, view: GraphView, badged: frozenset[str]) -> str:
     enters = edge.head in badged and view.around[edge.tail] != view.around[edge.head]
     # Badges stand above their reader: a longer arrow leaves room for the box around both.
     arrow = _ARROWS[style.LOOKS[edge.phase].line][enters]
+    if edge.kind == "next":
+        return f'{edge.tail} -->|"next"| {edge.head}'
     if edge.kind == "update":
         return f'{edge.tail} {arrow}|"update"| {edge.head}'
     if view.vertices[edge.tail].badge:
@@ -135,13 +155,20 @@ def _looks(view: GraphView) -> Iterator[str]:
     for depth, cluster in clusters:
         if cluster.role == "fused":
             fill, ink, width = style.GROUP_FILL, style.GROUP_INK, 3
+        elif cluster.role == "held":
+            fill, ink, width = style.HELD_FILLS[depth % 2], style.HELD_INK, 2
         else:
             fill, ink, width = style.SCOPE_FILLS[depth % 2], style.SCOPE_INK, 1
         yield f"  style {cluster.key} fill:{fill},stroke:{ink},stroke-width:{width}px"
-    for phase, look in style.LOOKS.items():
-        numbers = [str(i) for i, edge in enumerate(view.edges) if edge.phase == phase]
-        if numbers:
-            yield f"  linkStyle {','.join(numbers)} stroke:{look.ink}{_DASHES[look.line]}"
+    strokes = {phase: f"{look.ink}{_DASHES[look.line]}" for phase, look in style.LOOKS.items()}
+    groups: dict[str, list[str]] = {}
+    for number, edge in enumerate(view.edges):
+        stroke = (
+            f"{style.HELD_INK},stroke-width:2px" if edge.kind == "next" else strokes[edge.phase]
+        )
+        groups.setdefault(stroke, []).append(str(number))
+    for stroke, numbers in groups.items():
+        yield f"  linkStyle {','.join(numbers)} stroke:{stroke}"
 
 
 def _text(text: str) -> str:

@@ -20,6 +20,9 @@ SCOPE_FILLS = ("#F7F9FB", "#EDF1F5")
 """Scopes are filled by depth, in turns."""
 GROUP_INK = "#3E4C59"
 GROUP_FILL = "#FFFFFF"
+HELD_INK = "#7A5BA6"
+HELD_FILLS = ("#F8F5FC", "#F1EBF8")
+"""Branches, loops, and what they carry, by depth as scopes."""
 FONT = "Helvetica,Arial,sans-serif"
 
 
@@ -40,15 +43,18 @@ LOOKS: dict[Phase, Look] = {
     "update": Look("#00785A", "#E6F5F0", "dotted"),
 }
 PARAMETER = Look("#8A6D1A", "#FFF8DC")
+PORT = Look(HELD_INK, "#FFFFFF", quiet=HELD_INK)
 CONSTANT = Look("#9AA5B1", "#F7F8FA")
 
 
 def look(vertex: Vertex) -> Look:
-    """The look of a vertex: terminals are dark, badges are the same in all phases."""
+    """The look of a vertex: terminals are dark; badges and ports are the same in all phases."""
     if vertex.role == "parameter":
         return PARAMETER
     if vertex.role == "constant":
         return CONSTANT
+    if vertex.role == "port":
+        return PORT
     phase = LOOKS[vertex.phase]
     if vertex.role in ("input", "output"):
         return Look(phase.ink, phase.ink, phase.line, "#FFFFFF", "#FFFFFF")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from graphwright.viz.view import Cluster, Edge, GraphView, Phase, Vertex
+from graphwright.viz.view import BoxRole, Cluster, Edge, GraphView, Phase, Vertex
 
 _SIGNS: dict[Phase, str] = {"forward": "→", "backward": "←", "update": "↻"}
-_WIDTH = 64  # a longer operation is cut short
+_RAILS: dict[BoxRole, tuple[str, str]] = {"fused": ("┏ ", "┃ "), "held": ("╔ ", "║ ")}
+_WIDTH = 76  # a longer operation is cut short
 
 Row = tuple[str, str, str]
 """What it is, its type, the user's line."""
@@ -25,6 +26,14 @@ def text(view: GraphView) -> str:
     │ ┏ fused elementwise
     │ ┃ → %1 = exp(%0)           f32[batch,10]    train.py:15
     output = %1                  f32[batch,10]
+
+    Branches and the bodies of loops stand in double lines::
+
+    ╔ scan: step                               train.py:20
+    ║ → %2.x0 = carried(%1, then %2.0)         f32[10]
+    ║ → %2.x1 = slice(x)                       f32[10]
+    ║ → %2.0 = add(%2.x0, %2.x1)               f32[10]         train.py:18
+    ║ → %2 = scan(%2.x0, length=batch)         f32[10]         train.py:20
     """
     rows = [*_leaves(view), *_tree(view), *_results(view)]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
@@ -54,16 +63,16 @@ def _tree(view: GraphView) -> Iterator[Row]:
     """The boxes, and a line for each operation."""
     operands: dict[str, list[str]] = {}
     for edge in view.edges:
-        operands.setdefault(edge.head, []).append(_operand(edge, view))
+        operands.setdefault(edge.head, []).append(_argument(edge, view))
     rails: list[str] = []
     for depth, member in view.walk():
         del rails[depth:]
         indent = "".join(rails)
         if isinstance(member, Cluster):
-            fused = member.role == "fused"
-            yield f"{indent}{'┏ ' if fused else ''}{member.title}", "", member.source
-            rails.append("┃ " if fused else "│ ")
-        elif member.role in ("operation", "folded"):
+            corner, rail = _RAILS.get(member.role, ("", "│ "))
+            yield f"{indent}{corner}{member.title}", "", member.source
+            rails.append(rail)
+        elif member.role in ("operation", "port", "folded"):
             what = _operation(member, operands.get(member.key, []))
             yield f"{indent}{_SIGNS[member.phase]} {what}", ", ".join(member.types), member.source
 
@@ -72,7 +81,8 @@ def _operation(vertex: Vertex, operands: Sequence[str]) -> str:
     """`%1 = sum(%0, axes=(0,))`."""
     if vertex.role == "folded":
         return f"{vertex.title} ({vertex.detail})"
-    arguments = ", ".join([*operands, vertex.detail] if vertex.detail else operands)
+    detail = "" if vertex.role == "port" else vertex.detail  # its type has a column
+    arguments = ", ".join([*operands, detail] if detail else operands)
     call = f"{', '.join(vertex.names)} = {vertex.title}({arguments})"
     return call if len(call) <= _WIDTH else f"{call[: _WIDTH - 2]}…)"
 
@@ -91,6 +101,14 @@ def _results(view: GraphView) -> Iterator[Row]:
                 edge.type,
                 "",
             )
+
+
+def _argument(edge: Edge, view: GraphView) -> str:
+    """An operand in the line of the operation that reads it; what it is to it, if need be."""
+    operand = _operand(edge, view)
+    if edge.kind == "next":
+        return f"then {operand}"
+    return f"{edge.note}={operand}" if edge.note else operand
 
 
 def _operand(edge: Edge, view: GraphView) -> str:

@@ -19,8 +19,11 @@ Phase = Literal["forward", "backward", "update"]
 
 PHASES: tuple[Phase, ...] = ("forward", "backward", "update")
 
-Role = Literal["input", "output", "operation", "parameter", "constant", "folded"]
-"""`folded`: a whole cluster, drawn as one vertex."""
+Role = Literal["input", "output", "operation", "parameter", "constant", "port", "folded"]
+"""`port`: where values enter the body of a loop; `folded`: a whole cluster, drawn as one vertex."""
+
+BoxRole = Literal["graph", "scope", "fused", "held"]
+EdgeKind = Literal["data", "update", "next"]
 
 Member: TypeAlias = "Vertex | Cluster"
 
@@ -31,7 +34,7 @@ class Vertex:
 
     key:    unique in the view, made of letters and digits alone, so that it is safe everywhere
     title:  what it is: the operator, the name of an input or a parameter (without the path of the
-            cluster around it), a constant's value
+            cluster around it), a constant's value; of a port `carried`, `slice` or `received`
     detail: more of that in few characters: attributes, a type
     names:  how the printed language calls its outputs, `("%3",)`
     types:  the types of its outputs, `("f32[batch,784]",)`
@@ -62,36 +65,41 @@ class Edge:
     """A value on its way from one vertex to another, or into a parameter.
 
     tail, head: the keys of the vertices
-    kind:       `data` for an operand, `update` for the next value of a parameter
+    kind:       `data` for an operand, `update` for the next value of a parameter, `next` for what
+                a loop carries from one step to the next
     type:       the type of the value
     name:       how the printed language calls the value
     output:     which output of the tail it is; None when the tail has only one
+    note:       what it is to the head, of several: `then`, `condition`
     """
 
     tail: str
     head: str
-    kind: Literal["data", "update"]
+    kind: EdgeKind
     phase: Phase
     type: str
     name: str
     output: int | None = None
+    note: str = ""
 
     @property
     def label(self) -> str:
-        """`f32[batch,784]`, or `1: f32[batch,784]` for output 1 of several."""
-        return self.type if self.output is None else f"{self.output}: {self.type}"
+        """`f32[batch,784]`, or `1: f32[batch,784]` for output 1 of several; a note is before it."""
+        number = "" if self.output is None else str(self.output)
+        return ": ".join(word for word in (self.note, number, self.type) if word)
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A box around its members: the whole graph, a scope, or a fused group.
+    """A box around its members: the whole graph, a scope, a fused group, or a graph that an
+    operator holds (`held`): a branch, the body of a loop, or several of one operator.
 
-    title: the last part of a scope's path; a fused group's kind
+    title: the last part of a scope's path; a fused group's kind; `scan: step`
     path:  the whole path of a scope; for a group, that of the scope around it
     """
 
     key: str
-    role: Literal["graph", "scope", "fused"]
+    role: BoxRole
     title: str
     path: str
     members: tuple[Member, ...] = field(repr=False)

@@ -48,13 +48,15 @@ def detail_of(node: Node) -> str:
 
 
 def _attributes(node: Node) -> Iterator[str]:
-    """The attributes that say more than the output's type, which stands on the edge."""
+    """The attributes that say more than the output's type, which stands on the edge, and than the
+    graphs of a branch or a loop, which are drawn."""
     type = node.outputs[0].type
     for name, value in node.op.attributes.items():
         told = (isinstance(value, tuple) and value == type.shape) or (
             isinstance(value, np.dtype) and value == type.dtype
         )
-        if told or value is False or value is None or isinstance(value, Graph):
+        drawn = isinstance(value, Graph) or (name in ("carried", "slices") and node.op.graphs)
+        if told or drawn or value is False or value is None:
             continue
         text = value_text(value, elide=True)
         yield f"{name}={text if len(text) <= _DETAIL else text[:_DETAIL] + '…'}"

@@ -18,6 +18,7 @@ _SHAPES = {("(", ")"), ("([", "])"), ("[", "]"), ("[(", ")]"), ("[[", "]]")}
 _BOX = re.compile(r'subgraph (\w+)\["([^"]*)"\]')
 _VERTEX = re.compile(r'(\w+)([\[(]+)"([^"]*)"([\])]+):::(\w+)')
 _EDGE = re.compile(r'(\w+) (-{2,3}>|-\.{1,2}->|={2,3}>)(?:\|"([^"]*)"\|)? (\w+)')
+_KEY = re.compile(r"n\d+")
 _ENTITY = re.compile(r"#(\w+);")
 
 
@@ -102,7 +103,7 @@ def _plain(markup: str) -> str:
 
 
 def _dot_ends(tokens: list[str], i: int) -> tuple[list[list[str]], int]:
-    """`a:o -> {b c} -> d`: [[a], [b, c], [d]]."""
+    """`a:o:e -> {b c} -> d`: [[a], [b, c], [d]]."""
     ends: list[list[str]] = []
     while True:
         if tokens[i] == "{":
@@ -111,7 +112,9 @@ def _dot_ends(tokens: list[str], i: int) -> tuple[list[list[str]], int]:
             i = close + 1
         else:
             ends.append([tokens[i]])
-            i += 3 if tokens[i + 1] == ":" else 1
+            i += 1
+            while tokens[i] == ":":  # a cell of it, a side of that
+                i += 2
         if tokens[i] != "->":
             return ends, i
         i += 1
@@ -148,6 +151,7 @@ def read_mermaid(source: str) -> Diagram:
     diagram = Diagram()
     looks: dict[str, str] = {}
     classes: dict[str, str] = {}
+    mentioned: set[str] = set()
     path: list[str] = []
     for line in source.splitlines():
         line = line.strip()
@@ -177,9 +181,11 @@ def read_mermaid(source: str) -> Diagram:
                 diagram.edges[int(number)][2]["style"] = look
         elif line.startswith("%% "):
             diagram.notes.append(line[3:])
+        elif _KEY.fullmatch(line):  # only to be met early: it is described later
+            mentioned.add(line)
         else:
             assert line in ("flowchart TB", "flowchart LR", "direction LR"), line
-    assert not path
+    assert not path and mentioned <= diagram.vertices.keys()
     for key, name in classes.items():
         diagram.vertices[key]["style"] = looks[name]
     return diagram
