@@ -14,9 +14,9 @@ from graphwright.graph.errors import AttributeValueError, RenderError
 from graphwright.graph.graph import Graph, ancestors
 from graphwright.graph.leaf import Parameter
 from graphwright.graph.source import here
+from graphwright.graph.structure import flatten
 from graphwright.graph.tensor import Tensor
 from graphwright.runtime.compiled import CompiledFunction
-from graphwright.graph.structure import flatten
 from graphwright.viz.builder import view_of
 from graphwright.viz.dot import dot
 from graphwright.viz.fold import fitted
@@ -52,7 +52,8 @@ def draw(
     max_nodes: of a larger graph, whole scopes are drawn as single nodes; None draws everything.
                Text always tells everything.
 
-    Scopes are boxes, fused groups have a heavy outline. Forward, backward and update differ in
+    Scopes are boxes, fused groups have a heavy outline; branches and the bodies of loops have a
+    colour of their own, and an edge back to the next step. Forward, backward and update differ in
     colour and in line style. An existing file is replaced as a whole, or left as it was when
     anything fails.
 
