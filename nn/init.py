@@ -47,14 +47,14 @@ def constant(
 def normal(
     shape: Sequence[int],
     mean: float = 0.0,
-    deviation: float = 0.05,
+    std: float = 0.05,
     *,
     seed: int | None = None,
     dtype: DTypeLike = float32,
 ) -> Array:
     """Normal, with this mean and standard deviation."""
     drawn = _generator(seed).standard_normal(_sizes(shape))
-    return np.asarray(mean + deviation * drawn, as_dtype(dtype))
+    return np.asarray(mean + std * drawn, as_dtype(dtype))
 
 
 def uniform(

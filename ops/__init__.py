@@ -67,7 +67,7 @@ from graphwright.ops.case import Case, Reject, Within
 from graphwright.ops.checkpoint import barrier, checkpoint
 from graphwright.ops.classification_loss import (
     cross_entropy,
-    nll_loss,
+    nll,
     sparse_categorical_cross_entropy,
 )
 from graphwright.ops.comparison import equal, greater, greater_equal, less, less_equal, not_equal
@@ -501,7 +501,7 @@ __all__ = [
     "ndtri",
     "negative",
     "nextafter",
-    "nll_loss",
+    "nll",
     "nonzero",
     "not_equal",
     "one_hot",

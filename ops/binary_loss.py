@@ -57,10 +57,10 @@ class BinaryCrossEntropy(ElementLoss):
 class BinaryCrossEntropyWithLogits(Loss):
     """Binary cross-entropy of p = σ(logits), without overflow or loss of digits.
 
-    loss = positive · target · softplus(-logits) + (1 - target) · softplus(logits)
-    positive: optionally, how much the target 1 counts against the target 0; broadcast. It is not
-              part of what the mean is divided by
-    d/dlogits = p - target, for positive = 1
+    loss = pos_weight · target · softplus(-logits) + (1 - target) · softplus(logits)
+    pos_weight: optionally, how much the target 1 counts against the target 0; broadcast. It is not
+                part of what the mean is divided by
+    d/dlogits = p - target, for pos_weight = 1
     """
 
     name = "binary_cross_entropy_with_logits"
@@ -69,25 +69,25 @@ class BinaryCrossEntropyWithLogits(Loss):
         self,
         logits: TensorType,
         target: TensorType,
-        positive: TensorType | None = None,
+        pos_weight: TensorType | None = None,
         weights: TensorType | None = None,
     ) -> TensorType:
         check_alike(logits=logits, target=target)
-        if positive is not None:
-            check_weights(logits.dtype, logits.shape, positive, "positive weights")
+        if pos_weight is not None:
+            check_weights(logits.dtype, logits.shape, pos_weight, "positive weights")
         return self.outcome(logits.dtype, logits.shape, weights)
 
     def decompose(
         self,
         logits: Tensor,
         target: Tensor,
-        positive: Tensor | None = None,
+        pos_weight: Tensor | None = None,
         weights: Tensor | None = None,
     ) -> Tensor:
         scores, wanted = widened(logits), widened(target)
         hit, miss = wanted * softplus(-scores), (1 - wanted) * softplus(scores)
-        if positive is not None:
-            hit = hit * widened(positive)
+        if pos_weight is not None:
+            hit = hit * widened(pos_weight)
         return self.weighed(hit + miss, weights, logits.dtype)
 
     cases = (
@@ -287,6 +287,7 @@ def binary_cross_entropy(
     prediction: TensorLike,
     target: TensorLike,
     weights: TensorLike | None = None,
+    *,
     reduction: Reduce = "mean",
 ) -> Tensor:
     """Binary cross-entropy from probabilities; see `BinaryCrossEntropy`, and `mse` for the rest."""
@@ -337,6 +338,7 @@ def hinge(
     prediction: TensorLike,
     target: TensorLike,
     weights: TensorLike | None = None,
+    *,
     reduction: Reduce = "mean",
 ) -> Tensor:
     """The hinge loss for targets -1 and 1; see `Hinge`, and `mse` for the parameters."""
@@ -348,6 +350,7 @@ def squared_hinge(
     prediction: TensorLike,
     target: TensorLike,
     weights: TensorLike | None = None,
+    *,
     reduction: Reduce = "mean",
 ) -> Tensor:
     """The square of the hinge loss; see `SquaredHinge`, and `mse` for the parameters."""

@@ -28,14 +28,14 @@ from graphwright.ops.selection import where
 
 
 @register
-class NllLoss(LabelLoss):
+class Nll(LabelLoss):
     """The negative log likelihood of each label, by the logs of the classes' probabilities.
 
     loss = -weights[label] · log_probabilities[label]
     d/dlog_probabilities = -weights[label] at the label
     """
 
-    name = "nll_loss"
+    name = "nll"
     scores = "log_probabilities"
 
     def infer(
@@ -54,12 +54,12 @@ class NllLoss(LabelLoss):
 class _Smoothed(LabelLoss):
     """Cross-entropy with smoothed labels."""
 
-    smoothing: float
+    label_smoothing: float
 
     def infer(
         self, scores: TensorType, labels: TensorType, weights: TensorType | None = None
     ) -> TensorType:
-        check_smoothing(self.smoothing)
+        check_smoothing(self.label_smoothing)
         return super().infer(scores, labels, weights)
 
     def log_probabilities(self, scores: Tensor) -> Tensor:
@@ -69,33 +69,37 @@ class _Smoothed(LabelLoss):
     def rows(self, scores: Tensor, found: Found) -> Tensor:
         logs = self.log_probabilities(scores)
         losses = -found.score(logs) * found.factor
-        if not self.smoothing:
+        if not self.label_smoothing:
             return losses
         shares = sum(logs if found.classes is None else logs * found.classes, self.axis)
         even = where(equal(found.counted, 0), 0, -shares * found.counted)
-        return (1 - self.smoothing) * losses + self.smoothing * even / scores.shape[self.axis]
+        part = self.label_smoothing
+        return (1 - part) * losses + part * even / scores.shape[self.axis]
 
-    cases = (*label_cases(smoothing=0.0), *label_cases(smoothing=0.1))
+    cases = (*label_cases(label_smoothing=0.0), *label_cases(label_smoothing=0.1))
     rejects = (
-        *label_rejects(smoothing=0.0),
+        *label_rejects(label_smoothing=0.0),
         Reject(
             f32[2, 3],
             i32[2],
             reduce="mean",
             axis=1,
             ignored=(),
-            smoothing=1.5,
+            label_smoothing=1.5,
             message="label smoothing must be from 0 to 1, got 1.5",
         ),
     )
+
+
+_SURE = [[1e3, 0.0], [-1e3, 1e3]]
 
 
 @register
 class CrossEntropy(_Smoothed):
     """-log softmax(logits)[label], over an axis of the logits.
 
-    smoothing: the share ε of the target that is spread over all classes: 1 - ε + ε/classes for the
-               label and ε/classes for the others, where each class has its own weight
+    label_smoothing: the share ε of the target that is spread over all classes: 1 - ε + ε/classes
+                     for the label and ε/classes for the others, each class with its own weight
     d/dlogits = softmax(logits) - one_hot(labels), for each row (Bishop, Pattern Recognition and
     Machine Learning, 2006, eq. 4.109)
     Source of smoothing: Szegedy et al., Rethinking the Inception architecture for computer vision,
@@ -114,8 +118,8 @@ class CrossEntropy(_Smoothed):
 
     cases = (
         *_Smoothed.cases,
-        Case([[1e3, 0.0], [-1e3, 1e3]], [0, 0], reduce="mean", axis=1, ignored=(), smoothing=0.0),
-        Case([[1e3, 0.0], [-1e3, 1e3]], [0, 1], reduce="none", axis=1, ignored=(), smoothing=0.5),
+        Case(_SURE, [0, 0], reduce="mean", axis=1, ignored=(), label_smoothing=0.0),
+        Case(_SURE, [0, 1], reduce="none", axis=1, ignored=(), label_smoothing=0.5),
     )
 
 
@@ -124,7 +128,7 @@ class SparseCategoricalCrossEntropy(_Smoothed):
     """-log of the probability of each label, the classes having probabilities along an axis.
 
     The log is -100 at least, where the gradient is 0; nan for probabilities below 0.
-    smoothing: see `CrossEntropy`
+    label_smoothing: see `CrossEntropy`
     """
 
     name = "sparse_categorical_cross_entropy"
@@ -145,7 +149,7 @@ class SparseCategoricalCrossEntropy(_Smoothed):
             reduce="mean",
             axis=1,
             ignored=(),
-            smoothing=0.0,
+            label_smoothing=0.0,
         ),
         Case(
             Within(f64[4, "n"], 0.05, 1),
@@ -154,7 +158,7 @@ class SparseCategoricalCrossEntropy(_Smoothed):
             reduce="mean",
             axis=0,
             ignored=(2,),
-            smoothing=0.2,
+            label_smoothing=0.2,
         ),
         Case(
             [[1.0, 0.0], [0.0, 1.0], [-0.5, 1.5]],
@@ -162,14 +166,14 @@ class SparseCategoricalCrossEntropy(_Smoothed):
             reduce="none",
             axis=1,
             ignored=(),
-            smoothing=0.0,
+            label_smoothing=0.0,
             smooth=False,
         ),
     )
 
 
 @builder
-def nll_loss(
+def nll(
     log_probabilities: TensorLike,
     labels: TensorLike,
     weights: TensorLike | None = None,
@@ -178,13 +182,13 @@ def nll_loss(
     ignore_index: int | Sequence[int] | None = None,
     reduction: Reduce = "mean",
 ) -> Tensor:
-    """-log of each label's probability, the logs being given; see `NllLoss`.
+    """-log of each label's probability, the logs being given; see `Nll`.
 
     The parameters are those of `cross_entropy`.
     """
     tensors = label_operands(log_probabilities, labels, weights)
     place = class_axis(axis, tensors[0])
-    return NllLoss(reduction, place, as_labels(ignore_index))(*tensors)
+    return Nll(reduction, place, as_labels(ignore_index))(*tensors)
 
 
 @builder

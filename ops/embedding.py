@@ -22,19 +22,19 @@ from graphwright.ops.selection import where
 class Embedding(Composite):
     """The rows of a table at indices: out[..., :] = table[indices[...], :].
 
-    The gradient of a row is the sum of those of its copies; that of the row `padding`, which
-    stands for no word at all, is 0, so that it stays as it is made.
+    The gradient of a row is the sum of those of its copies; that of the row at `padding_index`,
+    which stands for no word at all, is 0, so that it stays as it is made.
 
-    indices: whole numbers; negative ones count from the end
-    table:   floating, of rank 1 or more
-    padding: the place of that row, counted from the front; None for no such row
+    indices:       whole numbers; negative ones count from the end
+    table:         floating, of rank 1 or more
+    padding_index: the place of that row, counted from the front; None for no such row
     Raises InputError when run on an index out of range.
     Source: Bengio, Ducharme, Vincent and Jauvin, A neural probabilistic language model, 2003.
     """
 
     name = "embedding"
 
-    padding: int | None
+    padding_index: int | None
 
     def infer(self, indices: TensorType, table: TensorType) -> TensorType:
         if not is_integer(indices.dtype):
@@ -47,11 +47,11 @@ class Embedding(Composite):
         if not table.rank:
             raise ShapeError("the table has no rows, but rank 0")
         rows = table.shape[0]
-        if self.padding is not None and (
-            self.padding < 0 or (isinstance(rows, int) and self.padding >= rows)
+        if self.padding_index is not None and (
+            self.padding_index < 0 or (isinstance(rows, int) and self.padding_index >= rows)
         ):
             raise AttributeValueError(
-                f"padding {self.padding} is no row of the table, which has {rows}",
+                f"padding_index {self.padding_index} is no row of the table, which has {rows}",
                 hint="it is counted from the front",
             )
         return table.with_shape((*indices.shape, *table.shape[1:]))
@@ -62,39 +62,40 @@ class Embedding(Composite):
     def gradient(
         self, indices: Tensor, table: Tensor, out: Tensor, g: Tensor
     ) -> tuple[None, Tensor]:
-        if self.padding is not None:
+        if self.padding_index is not None:
             places = cast(indices, int64)
-            from_end = as_tensor(self.padding - table.shape[0], int64)
-            padded = logical_or(equal(places, self.padding), equal(places, from_end))
+            from_end = as_tensor(self.padding_index - table.shape[0], int64)
+            padded = logical_or(equal(places, self.padding_index), equal(places, from_end))
             g = where(expand_dims(padded, range(padded.ndim, g.ndim)), 0, g)
         return None, scatter_add(zeros_like(table), indices, g, 0)
 
     cases = (
-        Case(Within(i64["n", 3], 0, 5), f32[5, 2], padding=None),
-        Case(Within(i32["n"], 1, 4), f64[4, 2, 2], padding=0),
-        Case(Within(u8[()], 0, 3), f64[3], padding=None),
-        Case(i64[0], f64["n", 2], padding=1),
-        Case([0, 2, -1, 1], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], padding=2, smooth=False),
-        Case([0, -3, 1], [1.0, 2.0, 3.0], padding=2),
+        Case(Within(i64["n", 3], 0, 5), f32[5, 2], padding_index=None),
+        Case(Within(i32["n"], 1, 4), f64[4, 2, 2], padding_index=0),
+        Case(Within(u8[()], 0, 3), f64[3], padding_index=None),
+        Case(i64[0], f64["n", 2], padding_index=1),
+        Case([0, 2, -1, 1], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], padding_index=2, smooth=False),
+        Case([0, -3, 1], [1.0, 2.0, 3.0], padding_index=2),
     )
     rejects = (
-        Reject(f32[2], f32[3, 2], padding=None, message="indices must be integers, got f32"),
-        Reject(bool_[2], f32[3, 2], padding=None, message="indices must be integers, got bool"),
-        Reject(i32[2], i32[3, 2], padding=None, message="the table must be floating, got i32"),
-        Reject(i32[2], f32[()], padding=None, message="the table has no rows"),
-        Reject(i32[2], f32[3, 2], padding=3, message="padding 3 is no row of the table, which"),
-        Reject(i32[2], f32[3, 2], padding=-1, message="padding -1 is no row of the table, which"),
+        Reject(f32[2], f32[3, 2], padding_index=None, message="indices must be integers, got f32"),
+        Reject(bool_[2], f32[3, 2], padding_index=None, message="must be integers, got bool"),
+        Reject(i32[2], i32[3, 2], padding_index=None, message="table must be floating, got i32"),
+        Reject(i32[2], f32[()], padding_index=None, message="the table has no rows"),
+        Reject(i32[2], f32[3, 2], padding_index=3, message="padding_index 3 is no row"),
+        Reject(i32[2], f32[3, 2], padding_index=-1, message="padding_index -1 is no row"),
     )
 
 
 @builder
-def embedding(indices: TensorLike, table: TensorLike, padding: int | None = None) -> Tensor:
+def embedding(indices: TensorLike, table: TensorLike, padding_index: int | None = None) -> Tensor:
     """The rows of `table` at `indices`, whole numbers of any shape; see `Embedding`.
 
-    padding: the place of a row that gets no gradient; negative, from the end of a known number
+    padding_index: the place of a row that gets no gradient; negative: from the end, where the
+                   number of rows is known
     """
     rows = as_floating(table)
-    place = padding
-    if padding is not None and padding < 0 and rows.ndim and isinstance(rows.shape[0], int):
-        place = padding + rows.shape[0]
+    place, count = padding_index, rows.shape[0] if rows.ndim else 0
+    if place is not None and place < 0 and isinstance(count, int):
+        place += count
     return Embedding(place)(as_tensor(indices), rows)

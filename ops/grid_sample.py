@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -32,13 +32,13 @@ from graphwright.ops.statistics import widened
 
 # `abs` and `round` here are tensors' functions; Python's own are not used below.
 
-MODES = ("linear", "nearest")
-PADDINGS = ("zeros", "border", "reflection")
+Mode: TypeAlias = Literal["linear", "nearest"]
+PaddingMode: TypeAlias = Literal["zeros", "border", "reflection"]
 
 
 def _sampled(**changes: Any) -> dict[str, Any]:
     """Attributes for cases: nothing out of the ordinary but the `changes`."""
-    return {"mode": "linear", "padding": "zeros", "align_corners": False, **changes}
+    return {"mode": "linear", "padding_mode": "zeros", "align_corners": False, **changes}
 
 
 @register
@@ -52,10 +52,10 @@ class GridSample(Composite):
     -1 and 1 are the outer edges of the first and last elements: element i of n is at
     (2i + 1)/n - 1; with `align_corners` they are the middles of these, and it is at 2i/(n - 1) - 1.
 
-    mode:    "linear" between the 2 elements around each coordinate, or "nearest", where halves go
-             to the even element
-    padding: what is outside: "zeros"; "border", the element that is nearest; or "reflection" at
-             -1 and 1, as often as needed
+    mode:         "linear" between the 2 elements around each coordinate, or "nearest", where halves
+                  go to the even element
+    padding_mode: what is outside: "zeros"; "border", the element that is nearest; or "reflection"
+                  at -1 and 1, as often as needed
 
     16-bit floats are interpolated as float32. The gradient of x is that of what was read, times
     the weights; that of a coordinate is the slope between the elements around it, 0 for the nearest
@@ -64,15 +64,18 @@ class GridSample(Composite):
 
     name = "grid_sample"
 
-    mode: str
-    padding: str
+    mode: Mode
+    padding_mode: PaddingMode
     align_corners: bool
 
     def infer(self, x: TensorType, grid: TensorType) -> TensorType:
         check_floating(x)
         if x.dtype != grid.dtype:
             raise DTypeError(f"x is {x}, but grid is {grid}", hint="cast one of them")
-        for what, given, known in (("mode", self.mode, MODES), ("padding", self.padding, PADDINGS)):
+        for what, given, known in (
+            ("mode", self.mode, get_args(Mode)),
+            ("padding_mode", self.padding_mode, get_args(PaddingMode)),
+        ):
             if given not in known:
                 raise AttributeValueError(f"{what} is one of {', '.join(known)}, got {given!r}")
         count = x.rank - 2
@@ -111,9 +114,9 @@ class GridSample(Composite):
             place = (coordinate + 1) / 2 * (count - 1)
         else:
             place = ((coordinate + 1) * count - 1) / 2
-        if self.padding == "reflection":
+        if self.padding_mode == "reflection":
             place = self._reflected(place, count)
-        return place if self.padding == "zeros" else minimum(maximum(place, 0), count - 1)
+        return place if self.padding_mode == "zeros" else minimum(maximum(place, 0), count - 1)
 
     def _reflected(self, place: Tensor, count: Tensor) -> Tensor:
         low = as_tensor(0.0 if self.align_corners else -0.5, place.dtype)
@@ -129,7 +132,7 @@ class GridSample(Composite):
             inside = inside & (place >= 0) & (place <= size - 1)
             indices.append(maximum(minimum(cast(place, int64), size - 1), 0))
         read = GatherNd(1)(images, stack(indices, -1))
-        return where(expand_dims(inside, -1), read, 0) if self.padding == "zeros" else read
+        return where(expand_dims(inside, -1), read, 0) if self.padding_mode == "zeros" else read
 
     cases = (
         Case(
@@ -141,13 +144,13 @@ class GridSample(Composite):
         Case(
             f64[1, 2, 3, 4],
             Within(f64[1, 5, 1, 2], -3.5, 3.5),
-            **_sampled(padding="border"),
+            **_sampled(padding_mode="border"),
         ),
-        Case(f64[1, 1, 5], Within(f64[1, 9, 1], -6, 6), **_sampled(padding="reflection")),
+        Case(f64[1, 1, 5], Within(f64[1, 9, 1], -6, 6), **_sampled(padding_mode="reflection")),
         Case(
             f64[1, 1, 3, 1],
             Within(f64[1, 4, 2, 2], -6, 6),
-            **_sampled(padding="reflection", align_corners=True),
+            **_sampled(padding_mode="reflection", align_corners=True),
         ),
         Case(f64[1, 2, 2, 3, 2], Within(f64[1, 2, 1, 1, 3], -1, 1), **_sampled()),
         Case(
@@ -159,7 +162,7 @@ class GridSample(Composite):
         Case(
             f64[1, 2, 2, 3],
             Within(f64[1, 6, 1, 2], -2.5, 2.5),
-            **_sampled(mode="nearest", padding="reflection"),
+            **_sampled(mode="nearest", padding_mode="reflection"),
             smooth=(0,),
         ),
         Case(f16[1, 1, 3], Within(f16[1, 2, 1], -1, 1), smooth=False, **_sampled()),
@@ -176,7 +179,7 @@ class GridSample(Composite):
         ),
         Reject(f32[1, 1, 0], f32[1, 2, 1], **_sampled(), message="have no elements to sample"),
         Reject(f32[1, 1, 3], f32[1, 2, 1], **_sampled(mode="cubic"), message="mode is one of lin"),
-        Reject(f32[1, 1, 3], f32[1, 2, 1], **_sampled(padding="wrap"), message="padding is one of"),
+        Reject(f32[1, 1, 3], f32[1, 2, 1], **_sampled(padding_mode="wrap"), message="one of zeros"),
     )
 
 
@@ -184,8 +187,8 @@ class GridSample(Composite):
 def grid_sample(
     x: TensorLike,
     grid: TensorLike,
-    mode: str = "linear",
-    padding: str = "zeros",
+    mode: Mode = "linear",
+    padding_mode: PaddingMode = "zeros",
     align_corners: bool = False,
 ) -> Tensor:
     """The images `x` at the places in `grid`, interpolated; see `GridSample`.
@@ -196,7 +199,7 @@ def grid_sample(
     """
     images, places = promoted(x, grid)
     spatial_rank(images)
-    return GridSample(mode, padding, align_corners)(images, places)
+    return GridSample(mode, padding_mode, align_corners)(images, places)
 
 
 @register

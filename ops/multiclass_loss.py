@@ -47,25 +47,25 @@ from graphwright.ops.statistics import widened
 class CategoricalCrossEntropy(Loss):
     """The cross-entropy -Σ target · log p of classes along an axis, for soft or one-hot targets.
 
-    prediction:  logits, of which p is the softmax (`from_logits`); else p itself, whose log is -100
-                 at least, with the gradient 0 there
-    target:      shares of the classes, of the shape of the prediction
-    weights:     optionally, how much each class counts: [classes]. They multiply the terms; the
-                 mean is over the rows, whatever they weigh, as the rows have no one class
-    smoothing:   the target is (1 - ε) · target + ε/classes
+    prediction:      logits, of which p is the softmax (`from_logits`); else p itself, whose log is
+                     -100 at least, with the gradient 0 there
+    target:          shares of the classes, of the shape of the prediction
+    weights:         optionally, how much each class counts: [classes]. They multiply the terms; the
+                     mean is over the rows, whatever they weigh, as the rows have no one class
+    label_smoothing: the target is (1 - ε) · target + ε/classes
     """
 
     name = "categorical_cross_entropy"
 
     axis: int
-    smoothing: float
+    label_smoothing: float
     from_logits: bool
 
     def infer(
         self, prediction: TensorType, target: TensorType, weights: TensorType | None = None
     ) -> TensorType:
         check_alike(prediction=prediction, target=target)
-        check_smoothing(self.smoothing)
+        check_smoothing(self.label_smoothing)
         rows = without_axis(prediction, self.axis)
         check_classes(prediction, self.axis, weights)
         return self.outcome(prediction.dtype, rows)
@@ -75,9 +75,9 @@ class CategoricalCrossEntropy(Loss):
     ) -> Tensor:
         scores, share = widened(prediction), widened(target)
         logs = log_softmax(scores, self.axis) if self.from_logits else clamped_log(scores)
-        if self.smoothing:
-            even = as_tensor(self.smoothing, scores.dtype) / scores.shape[self.axis]
-            share = (1 - self.smoothing) * share + even
+        if self.label_smoothing:
+            even = as_tensor(self.label_smoothing, scores.dtype) / scores.shape[self.axis]
+            share = (1 - self.label_smoothing) * share + even
         if weights is not None:
             behind = range(1, scores.ndim - self.axis)
             share = share * expand_dims(widened(weights), behind)
@@ -87,7 +87,9 @@ class CategoricalCrossEntropy(Loss):
         return self.reduced(-sum(terms, self.axis), prediction.dtype)
 
     cases = tuple(
-        Case(*operands, reduce=reduce, axis=axis, smoothing=smoothing, from_logits=from_logits)
+        Case(
+            *operands, reduce=reduce, axis=axis, label_smoothing=smoothing, from_logits=from_logits
+        )
         for *operands, reduce, axis, smoothing, from_logits in (
             (f32["n", 4], Within(f32["n", 4], 0.1, 1), "mean", 1, 0.0, True),
             (f64["n", 3, 2], Within(f64["n", 3, 2], 0.1, 1), "none", 1, 0.2, True),
@@ -102,7 +104,7 @@ class CategoricalCrossEntropy(Loss):
             [[0.0, 1.0]],
             reduce="none",
             axis=1,
-            smoothing=0.0,
+            label_smoothing=0.0,
             from_logits=from_logits,
             smooth=False,
         )
@@ -113,7 +115,9 @@ class CategoricalCrossEntropy(Loss):
         )
     )
     rejects = tuple(
-        Reject(*types, reduce=reduce, axis=axis, smoothing=smoothing, from_logits=True, message=m)
+        Reject(
+            *types, reduce=reduce, axis=axis, label_smoothing=smoothing, from_logits=True, message=m
+        )
         for *types, reduce, axis, smoothing, m in (
             (f32[2, 3], f32[2, 1], "mean", 1, 0.0, "shapes [2,3] and [2,1] differ"),
             (f32[2, 3], f64[2, 3], "mean", 1, 0.0, "dtypes differ: f32 and f64"),

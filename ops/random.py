@@ -213,32 +213,31 @@ def random_normal(
     key: TensorLike,
     shape: ShapeLike | None = None,
     mean: TensorLike = 0.0,
-    deviation: TensorLike = 1.0,
+    std: TensorLike = 1.0,
     dtype: DTypeLike = float32,
 ) -> Tensor:
     """Normal random numbers of this mean and standard deviation; see `RandomNormal`.
 
-    key:             u64[2], from `gw.random.key`; an array of keys gives an axis for each of its
-                     own
-    shape:           that of mean and deviation unless given
-    mean, deviation: numbers, or tensors that broadcast to the result
+    key:       u64[2], from `gw.random.key`; an array of keys gives an axis for each of its own
+    shape:     that of mean and std unless given
+    mean, std: numbers, or tensors that broadcast to the result
     """
-    return _shifted(RandomNormal, key, shape, mean, deviation, dtype)
+    return _shifted(RandomNormal, key, shape, mean, std, dtype)
 
 
 @builder
 def random_laplace(
     key: TensorLike,
     shape: ShapeLike | None = None,
-    mean: TensorLike = 0.0,
+    location: TensorLike = 0.0,
     scale: TensorLike = 1.0,
     dtype: DTypeLike = float32,
 ) -> Tensor:
-    """Random numbers of this mean by the density exp(-|x - mean|/scale)/(2·scale).
+    """Random numbers by the density exp(-|x - location|/scale)/(2·scale).
 
     Arguments as of `random_normal`; see `RandomLaplace`.
     """
-    return _shifted(RandomLaplace, key, shape, mean, scale, dtype)
+    return _shifted(RandomLaplace, key, shape, location, scale, dtype)
 
 
 @builder

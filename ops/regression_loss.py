@@ -175,6 +175,7 @@ def mse(
     prediction: TensorLike,
     target: TensorLike,
     weights: TensorLike | None = None,
+    *,
     reduction: Reduce = "mean",
 ) -> Tensor:
     """The mean squared error, of two tensors of one shape; see `MeanSquaredError`.
@@ -190,6 +191,7 @@ def mae(
     prediction: TensorLike,
     target: TensorLike,
     weights: TensorLike | None = None,
+    *,
     reduction: Reduce = "mean",
 ) -> Tensor:
     """The mean absolute error; see `MeanAbsoluteError`, and `mse` for the parameters."""
@@ -229,6 +231,7 @@ def log_cosh(
     prediction: TensorLike,
     target: TensorLike,
     weights: TensorLike | None = None,
+    *,
     reduction: Reduce = "mean",
 ) -> Tensor:
     """log cosh of the difference; see `LogCosh`, and `mse` for the parameters."""

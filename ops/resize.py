@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from graphwright.graph.dim import Dim, Size, dim, exact_quotient, floordiv
 from graphwright.graph.dtype import float64, int64
@@ -23,7 +23,8 @@ from graphwright.ops.creation import arange
 from graphwright.ops.extremum import maximum, minimum
 from graphwright.ops.gather import take
 from graphwright.ops.linear import matmul
-from graphwright.ops.movement import broadcast_to, expand_dims, matrix_transpose, moveaxis, reshape
+from graphwright.ops.movement import expand_dims, matrix_transpose, moveaxis
+from graphwright.ops.repetition import Repeat
 from graphwright.ops.rounding import ceil, floor
 from graphwright.ops.selection import where
 from graphwright.ops.shapes import ShapeLike, as_shape, check_axes, normalize_axes
@@ -31,15 +32,16 @@ from graphwright.ops.statistics import widened
 
 # `abs` here is tensors' function; Python's own is not used below.
 
-MODES = ("nearest", "linear", "cubic")
-COORDINATES = ("half_pixel", "align_corners", "asymmetric")
-ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
+Mode: TypeAlias = Literal["nearest", "linear", "cubic"]
+Coordinates: TypeAlias = Literal["half_pixel", "align_corners", "asymmetric"]
+Rounding: TypeAlias = Literal["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]
 
 
 def _plain(axes: tuple[int, ...], sizes: Shape, **changes: Any) -> dict[str, Any]:
     """Attributes for cases: nothing out of the ordinary but the `changes`."""
     names = {"mode": "nearest", "coordinates": "half_pixel", "rounding": "round_prefer_floor"}
-    return {"axes": axes, "sizes": sizes, "scales": (), **names, "a": -0.75, **changes}
+    numbers = {"axes": axes, "sizes": sizes, "scales": (), "cubic_coefficient": -0.75}
+    return {**numbers, **names, **changes}
 
 
 @register
@@ -58,7 +60,7 @@ class Resize(Composite):
                    differ in what becomes of halves, "floor" and "ceil" round one way
     linear:        between the two elements around c, by their distances
     cubic:         from four elements around c, by the kernel of Keys, "Cubic convolution
-                   interpolation for digital image processing", 1981, with the coefficient a
+                   interpolation for digital image processing", 1981, with a = cubic_coefficient
 
     Where elements are missing at an end, the last one stands for them. Axes are resized one by
     one, and 16-bit floats interpolated as float32. The gradient of x is that of what was read,
@@ -70,17 +72,17 @@ class Resize(Composite):
     axes: tuple[int, ...]
     sizes: Shape
     scales: tuple[float, ...]
-    mode: str
-    coordinates: str
-    rounding: str
-    a: float
+    mode: Mode
+    coordinates: Coordinates
+    rounding: Rounding
+    cubic_coefficient: float
 
     def infer(self, x: TensorType) -> TensorType:
         check_axes(self.axes, x.rank)
         for what, given, known in (
-            ("mode", self.mode, MODES),
-            ("coordinates", self.coordinates, COORDINATES),
-            ("rounding", self.rounding, ROUNDINGS),
+            ("mode", self.mode, get_args(Mode)),
+            ("coordinates", self.coordinates, get_args(Coordinates)),
+            ("rounding", self.rounding, get_args(Rounding)),
         ):
             if given not in known:
                 raise AttributeValueError(f"{what} is one of {', '.join(known)}, got {given!r}")
@@ -112,7 +114,7 @@ class Resize(Composite):
                 continue
             times = exact_quotient(size, before)
             if times is not None and self._repeats(times, scale):
-                out = _repeated(out, axis, times)
+                out = Repeat(times, axis)(out)
                 continue
             read = self._coordinates(before, size, scale)
             if self.mode == "nearest":
@@ -162,9 +164,10 @@ class Resize(Composite):
 
     def _keys(self, d: Tensor, near: bool) -> Tensor:
         """The kernel of Keys at a distance up to 1, or from 1 to 2."""
+        a = self.cubic_coefficient
         if near:
-            return ((self.a + 2) * d - (self.a + 3)) * d * d + 1
-        return self.a * (((d - 5) * d + 8) * d - 4)
+            return ((a + 2) * d - (a + 3)) * d * d + 1
+        return a * (((d - 5) * d + 8) * d - 4)
 
     cases = (
         Case(f32["n", 5], **_plain((1,), (3,))),
@@ -186,7 +189,7 @@ class Resize(Composite):
         Case(f64[5], **_plain((0,), (8,), mode="linear", coordinates="asymmetric")),
         Case(f64[5], **_plain((0,), (7,), scales=(1.5,), mode="linear")),
         Case(f64[2, 4], **_plain((0, 1), (5, 3), mode="cubic")),
-        Case(f64[5], **_plain((0,), (3,), scales=(0.7,), mode="cubic", a=-0.5)),
+        Case(f64[5], **_plain((0,), (3,), scales=(0.7,), mode="cubic", cubic_coefficient=-0.5)),
         Case(f64[4], **_plain((0,), (7,), mode="cubic", coordinates="align_corners")),
         Case(f16[2, 3], **_plain((1,), (5,), mode="linear"), smooth=False),
         Case(f64[2, 3], **_plain((), ())),
@@ -202,13 +205,6 @@ class Resize(Composite):
         Reject(f32[2], **_plain((0,), (3,), scales=(0.0,)), message="a scale must be larger than"),
         Reject(i32[2], **_plain((0,), (3,), mode="linear"), message="needs a floating input, got"),
     )
-
-
-def _repeated(x: Tensor, axis: int, times: Size) -> Tensor:
-    shape = x.shape
-    apart = expand_dims(x, axis + 1)
-    spread = broadcast_to(apart, (*shape[: axis + 1], times, *shape[axis + 1 :]))
-    return reshape(spread, (*shape[:axis], shape[axis] * times, *shape[axis + 1 :]))
 
 
 def _limited(places: Tensor, size: Size) -> Tensor:
@@ -229,21 +225,21 @@ def resize(
     sizes: ShapeLike | None = None,
     scale: float | Sequence[float] | None = None,
     axes: Sequence[int] | None = None,
-    mode: str = "nearest",
-    coordinates: str = "half_pixel",
-    rounding: str = "round_prefer_floor",
-    a: float = -0.75,
+    mode: Mode = "nearest",
+    coordinates: Coordinates = "half_pixel",
+    rounding: Rounding = "round_prefer_floor",
+    cubic_coefficient: float = -0.75,
 ) -> Tensor:
     """`x` with `axes` brought to other sizes, its elements interpolated; see `Resize`.
 
-    sizes:       those of the result, one for each of the axes
-    scale:       instead of sizes: a factor for all axes or one for each; an axis gets the size
-                 ⌊size · scale⌋, and the scale is that of the coordinates
-    axes:        the spatial ones, all but the first two, unless given
-    mode:        "nearest", "linear" or "cubic"
-    coordinates: "half_pixel", "align_corners" or "asymmetric"
-    rounding:    of the nearest: "round_prefer_floor", "round_prefer_ceil", "floor" or "ceil"
-    a:           the coefficient of the cubic kernel
+    sizes:             those of the result, one for each of the axes
+    scale:             instead of sizes: a factor for all axes or one for each; an axis gets the
+                       size ⌊size · scale⌋, and the scale is that of the coordinates
+    axes:              the spatial ones, all but the first two, unless given
+    mode:              "nearest", "linear" or "cubic"
+    coordinates:       "half_pixel", "align_corners" or "asymmetric"
+    rounding:          of the nearest: "round_prefer_floor", "round_prefer_ceil", "floor" or "ceil"
+    cubic_coefficient: a of the cubic kernel: -3/4, or -1/2 for an error of the third order
 
     What PyTorch's `interpolate` calls nearest is nearest with asymmetric and floor, nearest-exact
     with round_prefer_ceil; its linear and cubic modes have the names that they have here.
@@ -263,7 +259,8 @@ def resize(
         shape = tuple(map(_scaled, before, scales))
     else:
         shape = as_shape(sizes)  # type: ignore[arg-type]
-    return Resize(places, shape, scales, mode, coordinates, rounding, float(a))(tensor)
+    op = Resize(places, shape, scales, mode, coordinates, rounding, float(cubic_coefficient))
+    return op(tensor)
 
 
 def _checked_scale(scale: Any) -> float:

@@ -44,13 +44,13 @@ from graphwright.ops.sorting import Argsort
 
 @builder
 def random_bernoulli(
-    key: TensorLike, p: TensorLike = 0.5, shape: ShapeLike | None = None
+    key: TensorLike, shape: ShapeLike | None = None, p: TensorLike = 0.5
 ) -> Tensor:
     """True with probability `p`, else False: whether u < p, for u in [0, 1) of p's precision.
 
     key:   u64[2], from `gw.random.key`; an array of keys gives an axis for each of its own
-    p:     a number or a floating tensor, from 0 (never) to 1 (always); it broadcasts to the result
     shape: that of p unless given
+    p:     a number or a floating tensor, from 0 (never) to 1 (always); it broadcasts to the result
     """
     tensor, chance = as_tensor(key), as_floating(p)
     if isinstance(p, int | float) and not 0 <= p <= 1:

@@ -332,7 +332,9 @@ def test_sampling_at_scaled_places_is_resizing():
     x = drawn(1, 2, 4, 5)
     identity = np.array([[[1.0, 0, 0], [0, 1, 0]]])
     sampled = of(
-        lambda x, t: ops.grid_sample(x, ops.affine_grid(t, (7, 9)), padding="border"), x, identity
+        lambda x, t: ops.grid_sample(x, ops.affine_grid(t, (7, 9)), padding_mode="border"),
+        x,
+        identity,
     )
     np.testing.assert_allclose(sampled, of(ops.resize, x, sizes=(7, 9), mode="linear"))
 

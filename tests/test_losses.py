@@ -78,7 +78,7 @@ ROWS = {
 }
 LABELLED = {
     ops.cross_entropy: (floats(6, 3), labels(6, 3)),
-    ops.nll_loss: (np.log(shares(6, 3)), labels(6, 3)),
+    ops.nll: (np.log(shares(6, 3)), labels(6, 3)),
     ops.sparse_categorical_cross_entropy: (shares(6, 3), labels(6, 3)),
     ops.categorical_focal: (floats(6, 3), labels(6, 3)),
     ops.multi_margin: (floats(6, 3), labels(6, 3)),
@@ -173,7 +173,7 @@ def test_what_an_ignored_row_would_give_even_shares_of_does_no_harm():
 @each(LABELLED)
 def test_classes_lie_along_any_axis(loss):
     scores, numbers = floats(2, 3, 4, 5), RANDOM.integers(0, 3, (2, 4, 5))
-    scores = -np.abs(scores) if loss is ops.nll_loss else np.abs(scores)
+    scores = -np.abs(scores) if loss is ops.nll else np.abs(scores)
     last = result(loss, np.moveaxis(scores, 1, -1), numbers, reduction="none")
     for axis in (1, -3):
         every = result(loss, scores, numbers, axis=axis, reduction="none")
@@ -233,7 +233,7 @@ def test_weights_must_broadcast_to_the_losses():
     with pytest.raises(AttributeValueError, match="delta must be a number, got 'x'"):
         ops.huber(np.zeros(2), np.zeros(2), delta="x")
     with pytest.raises(DTypeError, match="labels must be integers, got f64"):
-        ops.nll_loss(np.zeros((2, 3)), np.zeros(2))
+        ops.nll(np.zeros((2, 3)), np.zeros(2))
 
 
 # Published values.
@@ -307,7 +307,7 @@ def test_all_forms_of_cross_entropy_agree():
     probabilities = powers / powers.sum(1, keepdims=True)
     one_hot = np.eye(4)[numbers]
     found = [
-        result(ops.nll_loss, np.log(probabilities), numbers),
+        result(ops.nll, np.log(probabilities), numbers),
         result(ops.sparse_categorical_cross_entropy, probabilities, numbers),
         result(ops.sparse_categorical_cross_entropy, logits, numbers, from_logits=True),
         result(ops.categorical_cross_entropy, probabilities, one_hot),

@@ -209,7 +209,7 @@ def test_a_row_of_padding_is_read_but_learns_nothing():
     table = gw.input("table", (4, 2), "float64")
     indices = np.array([[1, 3, -1], [3, 0, 3]])
     for padding in (3, -1):
-        out = ops.embedding(indices, table, padding=padding)
+        out = ops.embedding(indices, table, padding_index=padding)
         result, gradient = values([out, grad(out.sum(), table)], {table: drawn(4, 2)})
         np.testing.assert_array_equal(result, drawn(4, 2)[indices])
         np.testing.assert_array_equal(gradient, [[1, 1], [1, 1], [0, 0], [0, 0]])

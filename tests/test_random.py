@@ -224,7 +224,7 @@ DRAWS = {
     "exponential": lambda key: random.exponential(key, (7, 3)),
     "gumbel": lambda key: random.gumbel(key, (7, 3)),
     "truncated": lambda key: random.truncated_normal(key, (7, 3), 0.5, 3.0),
-    "bernoulli": lambda key: random.bernoulli(key, 0.3, (7, 3)),
+    "bernoulli": lambda key: random.bernoulli(key, (7, 3), 0.3),
     "randint": lambda key: random.randint(key, (7, 3), -5, 9),
     "permutation": lambda key: random.permutation(key, 21).reshape(7, 3),
     "categorical": lambda key: random.categorical(key, np.zeros((3, 5)), shape=7),
@@ -433,13 +433,13 @@ def test_truncated_normal_numbers_are_normal_within_their_bounds(low, high, dtyp
 
 def test_coins_fall_by_their_probability():
     p = np.array([0.0, 0.1, 0.5, 0.9, 1.0])
-    array = value(random.bernoulli(random.key(3), p, (20_000, 5)))
+    array = value(random.bernoulli(random.key(3), (20_000, 5), p))
     assert array.dtype == bool
     assert not array[:, 0].any() and array[:, 4].all()
     assert (np.abs(array.mean(0) - p) < 4 * np.sqrt(p * (1 - p) / 20_000) + 1e-12).all()
-    assert value(random.bernoulli(random.key(3), np.float32(0.5))).shape == ()
+    assert value(random.bernoulli(random.key(3), p=np.float32(0.5))).shape == ()
     with pytest.raises(AttributeValueError, match=r"a probability is from 0 to 1, got 1\.5"):
-        random.bernoulli(random.key(3), 1.5)
+        random.bernoulli(random.key(3), p=1.5)
 
 
 # Whole numbers.

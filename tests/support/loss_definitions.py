@@ -158,16 +158,16 @@ def labelled(loss: Callable[..., float]) -> Callable[..., Any]:
     return define
 
 
-def nll_loss(row: list[float], label: int, weights: list[float]) -> float:
+def nll(row: list[float], label: int, weights: list[float]) -> float:
     return -weights[label] * row[label]
 
 
 def smoothed(to_logs: Callable[[list[float]], list[float]]) -> Callable[..., float]:
     """-Σ weight · target · log probability, the target being partly even."""
 
-    def loss(row: list[float], label: int, weights: list[float], smoothing: float) -> float:
-        even = smoothing / len(row)
-        target = [even + (1 - smoothing) * (i == label) for i in range(len(row))]
+    def loss(row: list[float], label: int, weights: list[float], label_smoothing: float) -> float:
+        even = label_smoothing / len(row)
+        target = [even + (1 - label_smoothing) * (i == label) for i in range(len(row))]
         terms = zip(target, weights, to_logs(row), strict=True)
         return -added(t * w * value for t, w, value in terms if t)
 
@@ -181,15 +181,15 @@ def categorical_cross_entropy(
     *,
     reduce: str,
     axis: int,
-    smoothing: float,
+    label_smoothing: float,
     from_logits: bool,
 ) -> Any:
     heavy = [1.0] * prediction.shape[axis] if weights is None else weights.tolist()
 
     def loss(scores: list[float], shares: list[float]) -> float:
         values = log_softmax(scores) if from_logits else logs(scores)
-        even = smoothing / len(scores)
-        mixed = [share - smoothing * share + even for share in shares]
+        even = label_smoothing / len(scores)
+        mixed = [share - label_smoothing * share + even for share in shares]
         return -added(m * w * v for m, w, v in zip(mixed, heavy, values, strict=True) if m)
 
     return by_rows(loss)(prediction, target, reduce=reduce, axis=axis)
@@ -227,11 +227,11 @@ def bits(x: float) -> tuple[float, float]:
 def with_logits(
     logits: np.ndarray,
     target: np.ndarray,
-    positive: np.ndarray | None = None,
+    pos_weight: np.ndarray | None = None,
     *weights: np.ndarray,
     reduce: str,
 ) -> Any:
-    heavy = np.broadcast_to(1.0 if positive is None else positive, logits.shape)
+    heavy = np.broadcast_to(1.0 if pos_weight is None else pos_weight, logits.shape)
 
     def loss(x: float, t: float, w: float) -> float:
         return w * t * bits(x)[0] + (1 - t) * bits(x)[1]
@@ -285,7 +285,7 @@ definitions: dict[str, Callable[..., Any]] = {
     "mae": elementwise(lambda p, t: abs(p - t)),
     "mse": elementwise(lambda p, t: (p - t) ** 2),
     "multi_margin": labelled(multi_margin),
-    "nll_loss": labelled(nll_loss),
+    "nll": labelled(nll),
     "poisson_nll": elementwise(poisson_nll),
     "smooth_l1": elementwise(smooth_l1),
     "sparse_categorical_cross_entropy": labelled(smoothed(logs)),

@@ -107,7 +107,7 @@ def local_response_norm(
 # Rows by number, and what is made of positions.
 
 
-def embedding(indices: np.ndarray, table: np.ndarray, padding: int | None) -> np.ndarray:
+def embedding(indices: np.ndarray, table: np.ndarray, padding_index: int | None) -> np.ndarray:
     shape = (*indices.shape, *table.shape[1:])
     at = indices.ndim
     return built(

@@ -61,7 +61,7 @@ def resize(
     mode: str,
     coordinates: str,
     rounding: str,
-    a: float,
+    cubic_coefficient: float,
 ) -> np.ndarray:
     after, scale = dict(zip(axes, sizes, strict=True)), dict(zip(axes, scales, strict=False))
 
@@ -70,7 +70,7 @@ def resize(
         for axis, i in enumerate(index):
             if axis in after:
                 c = coordinate(i, x.shape[axis], after[axis], scale.get(axis), coordinates)
-                reads.append(read(c, x.shape[axis], mode, rounding, a))
+                reads.append(read(c, x.shape[axis], mode, rounding, cubic_coefficient))
             else:
                 reads.append([(i, 1)])
         terms = []
@@ -90,16 +90,16 @@ def bounced(place: float, low: float, high: float) -> float:
 
 
 def grid_sample(
-    x: np.ndarray, grid: np.ndarray, mode: str, padding: str, align_corners: bool
+    x: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool
 ) -> np.ndarray:
     sizes = x.shape[2:]
 
     def place(coordinate: float, size: int) -> float:
         first, last = (0, size - 1) if align_corners else (-0.5, size - 0.5)
         at = first + (last - first) * (coordinate + 1) / 2
-        if padding == "reflection":
+        if padding_mode == "reflection":
             at = bounced(at, first, last)
-        return at if padding == "zeros" else min(max(at, 0), size - 1)
+        return at if padding_mode == "zeros" else min(max(at, 0), size - 1)
 
     def around(at: float) -> list[tuple[int, float]]:
         if mode == "nearest":
