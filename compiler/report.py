@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,13 @@ from graphwright.graph.graph import Graph
 from graphwright.graph.node import Node
 from graphwright.graph.source import NOWHERE, Source
 from graphwright.graph.tensor import Tensor
-from graphwright.graph.text import operation_text, tensor_names, text, value_text
+from graphwright.graph.text import (
+    nested_names,
+    operation_text,
+    tensor_names,
+    text,
+    value_text,
+)
 
 if TYPE_CHECKING:
     from graphwright.compiler.pipeline import Compilation, Record, Stage
@@ -29,9 +36,15 @@ def stage_text(stage: Stage, *, sources: bool = False, elide: bool = False) -> s
         return text(stage, sources=sources, elide=elide)
     if isinstance(stage, Schedule):
         names = tensor_names(stage.graph)
-        lines = [_node_line(node, names) for node in stage.order]
-        return "\n".join(["schedule {", *(f"  {line}" for line in lines), "}"])
-    return "\n".join(["plan {", *(f"  {line}" for line in _plan_lines(stage)), "}"])
+        return _block("schedule", (_node_line(node, names) for node in stage.order), 2)
+    # The graphs of branches and loops go on in the column of the operations' results.
+    return _block("plan", _plan_lines(stage), 8)
+
+
+def _block(name: str, lines: Iterable[str], indent: int) -> str:
+    """Lines in braces; what goes on in further lines is indented."""
+    inside = ("  " + line.replace("\n", "\n" + " " * indent) for line in lines)
+    return "\n".join([f"{name} {{", *inside, "}"])
 
 
 def _node_line(node: Node, names: dict[Tensor, str]) -> str:
@@ -74,44 +87,74 @@ def _place_names(plan: Plan) -> dict[int, str]:
 
 
 def summary(compilation: Compilation, sizes: Sizes) -> str:
-    """The kernels with their FLOPs and bytes, the parameters, and the memory, for these sizes."""
+    """The kernels with their FLOPs and bytes, the parameters, and the memory, for these sizes.
+
+    Bytes are those of operands and results. Below a branch or a loop stand the kernels of its
+    graphs, for one run of each; what the loop's own line says is for all its steps.
+    """
     plan = compilation.plan
     rows: list[tuple[str, ...]] = [("kernel", "output", "FLOPs", "bytes", "scope", "source")]
     flops = moved = 0
-    for node, steps in _kernels(plan):
+    kernels = _kernels(plan)
+    for node, steps in kernels:
         work = sum(_flops(plan, step, sizes) for step in steps)
-        bytes_ = sum(
-            evaluate(t.type.nbytes, sizes) for t in (*dict.fromkeys(node.inputs), *node.outputs)
-        )
+        bytes_ = _bytes(node, sizes)
         flops, moved = flops + work, moved + bytes_
-        rows.append(
-            (
-                _kernel_name(node),
-                ", ".join(str(tensor.type) for tensor in node.outputs),
-                quantity(work),
-                quantity(bytes_, "B"),
-                node.scope,
-                str(node.source),
-            )
-        )
-    layout = plan.layout(sizes)
-    parameters = compilation.built.parameters
-    elements = sum(evaluate(parameter.size, {}) for parameter in parameters)
-    nbytes = sum(evaluate(parameter.type.nbytes, {}) for parameter in parameters)
+        rows += [_row(node, work, bytes_), *_inner_rows(node, sizes, 1)]
     at = ", ".join(f"{name}={size}" for name, size in sizes.items() if name in plan.names)
     return "\n".join(
         [
             *_table(rows, right={2, 3}),
             "",
-            f"kernels     {len(rows) - 1} ({len(plan.steps)} steps)" + (f", at {at}" if at else ""),
+            f"kernels     {len(kernels)} ({len(plan.steps)} steps)" + (f", at {at}" if at else ""),
             f"work        {quantity(flops, 'FLOP')}, {quantity(moved, 'B')} read and written",
-            f"parameters  {len(parameters)}: {elements:,} elements, {quantity(nbytes, 'B')}",
-            f"memory      arena {quantity(layout.peak, 'B')}"
-            f" (lower bound {quantity(layout.lower_bound, 'B')},"
-            f" without reuse {quantity(layout.total, 'B')}),"
-            f" results {quantity(layout.results, 'B')}",
+            *_footprint(compilation, sizes),
         ]
     )
+
+
+def _footprint(compilation: Compilation, sizes: Sizes) -> Iterator[str]:
+    parameters = compilation.built.parameters
+    elements = sum(evaluate(parameter.size, {}) for parameter in parameters)
+    nbytes = sum(evaluate(parameter.type.nbytes, {}) for parameter in parameters)
+    yield f"parameters  {len(parameters)}: {elements:,} elements, {quantity(nbytes, 'B')}"
+    layout = compilation.plan.layout(sizes)
+    yield (
+        f"memory      arena {quantity(layout.peak, 'B')}"
+        f" (lower bound {quantity(layout.lower_bound, 'B')},"
+        f" without reuse {quantity(layout.total, 'B')}),"
+        f" results {quantity(layout.results, 'B')}"
+    )
+    if any(step.op.higher_order for step in compilation.plan.steps):
+        yield "            and what the bodies of branches and loops take while they run"
+
+
+def _row(node: Node, work: int, moved: int, depth: int = 0) -> tuple[str, ...]:
+    return (
+        "  " * depth + _kernel_name(node),
+        ", ".join(str(tensor.type) for tensor in node.outputs),
+        quantity(work),
+        quantity(moved, "B"),
+        node.scope,
+        str(node.source),
+    )
+
+
+def _inner_rows(node: Node, sizes: Sizes, depth: int) -> Iterator[tuple[str, ...]]:
+    """A line for each graph that a node holds, and for each kernel in it."""
+    for name, graph in node.op.graphs.items():
+        kernels = [inner for inner in graph.operations if inner.inputs and not inner.op.view]
+        work = quantity(evaluate(graph.flops, sizes))
+        moved = quantity(sum(_bytes(inner, sizes) for inner in kernels), "B")
+        yield "  " * depth + name, "", work, moved, "", ""
+        for inner in kernels:
+            own = evaluate(inner.op.flops(*(tensor.type for tensor in inner.inputs)), sizes)
+            yield _row(inner, own, _bytes(inner, sizes), depth + 1)
+            yield from _inner_rows(inner, sizes, depth + 2)
+
+
+def _bytes(node: Node, sizes: Sizes) -> int:
+    return sum(evaluate(t.type.nbytes, sizes) for t in (*dict.fromkeys(node.inputs), *node.outputs))
 
 
 def _kernels(plan: Plan) -> list[tuple[Node, list[Step]]]:
@@ -145,7 +188,7 @@ def _explained(record: Record, limit: int) -> str:
         f"{record.step.name} → {record.step.result}   {before} → {after} operations,"
         f" {record.log.rewrites} made, {declined} declined, {record.seconds * 1e3:.1f} ms"
     )
-    names = tensor_names(record.before)
+    names = nested_names(record.before)
     alike: dict[tuple[str, str, bool], list[Event]] = {}
     for event in events:
         alike.setdefault((event.rule, event.what, event.applied), []).append(event)
