@@ -52,10 +52,10 @@ def _applied(node: Node, mapped: Sequence[bool], inputs: Sequence[Tensor]) -> Se
     if type(op).batch is not Operator.batch:
         answer = op.batch(mapped, *inputs)
         return answer if isinstance(answer, tuple) else (answer,)
-    if op.composite:
-        return _through_decomposition(node, inputs)
     if op.elementwise:
         return _elementwise(node, mapped, inputs)
+    if op.composite:
+        return _through_decomposition(node, inputs)
     return _one_by_one(op, mapped, inputs)
 
 

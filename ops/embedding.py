@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from graphwright.graph.dtype import int64, is_floating, is_integer, short_name
 from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.operator import register
@@ -11,11 +13,11 @@ from graphwright.ops.case import Case, Reject, Within, bool_, f32, f64, i32, i64
 from graphwright.ops.comparison import equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, as_tensor, builder, cast
-from graphwright.ops.creation import zeros_like
-from graphwright.ops.gather import scatter_add, take
+from graphwright.ops.creation import arange, zeros_like
+from graphwright.ops.gather import Take, scatter_add, take
 from graphwright.ops.logical import logical_or
 from graphwright.ops.movement import expand_dims
-from graphwright.ops.selection import where
+from graphwright.ops.selection import stop_gradient, where
 
 
 @register
@@ -58,6 +60,15 @@ class Embedding(Composite):
 
     def decompose(self, indices: Tensor, table: Tensor) -> Tensor:
         return take(table, indices, 0)
+
+    def batch(self, mapped: Sequence[bool], indices: Tensor, table: Tensor) -> Tensor:
+        if not mapped[1]:
+            return self(indices, table)
+        if self.padding_index is not None:  # of many tables, each has a row without a gradient
+            padded = equal(arange(table.shape[1]), self.padding_index)
+            padded = expand_dims(padded, range(1, table.ndim - 1))
+            table = where(padded, stop_gradient(table), table)
+        return Take(0).batch((True, mapped[0]), table, indices)
 
     def gradient(
         self, indices: Tensor, table: Tensor, out: Tensor, g: Tensor

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,13 +22,13 @@ from graphwright.ops.exponential import exp, log, rsqrt
 from graphwright.ops.extremum import maximum
 from graphwright.ops.movement import expand_dims
 from graphwright.ops.reduction import max, sum
-from graphwright.ops.shapes import check_axes, normalize_axes, normalize_axis
+from graphwright.ops.shapes import behind, check_axes, normalize_axes, normalize_axis
 from graphwright.ops.statistics import mean, widened
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class _AlongAxes(Composite):
-    """Softmax and log_softmax: floating in, the same type out."""
+    """Softmax and log_softmax: floating in, the same type out; 16-bit floats as float32."""
 
     axes: tuple[int, ...]
 
@@ -39,6 +40,9 @@ class _AlongAxes(Composite):
                 raise ShapeError(f"axis {axis} is empty: it has no {self.name}")
         return x
 
+    def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
+        return replace(self, axes=behind(self.axes))(x)
+
     cases = (
         Case(f32["n", 4], axes=(1,)),
         Case(f64[2, 3, 2], axes=(0, 2)),
@@ -46,6 +50,7 @@ class _AlongAxes(Composite):
         Case(f64[2, 3], axes=()),
         Case([[1e3, 0.0, -1e3], [88.0, 89.0, 90.0]], axes=(1,)),
         Case([[0.0, -np.inf, 1.0]], axes=(1,), smooth=False),
+        Case(f16[2, 3], axes=(1,)),
     )
     rejects = (
         Reject(f32[2, 3], axes=(2,), message="axis 2 is out of range for rank 2"),
@@ -66,11 +71,13 @@ class Softmax(_AlongAxes):
     name = "softmax"
 
     def decompose(self, x: Tensor) -> Tensor:
-        powers = exp(x - max(x, self.axes, keepdims=True))
-        return powers / sum(powers, self.axes, keepdims=True)
+        wide = widened(x)
+        powers = exp(wide - max(wide, self.axes, keepdims=True))
+        return cast(powers / sum(powers, self.axes, keepdims=True), x.dtype)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
-        return out * (g - sum(g * out, self.axes, keepdims=True))
+        shares, flow = widened(out), widened(g)
+        return cast(shares * (flow - sum(flow * shares, self.axes, keepdims=True)), x.dtype)
 
 
 @register
@@ -84,11 +91,14 @@ class LogSoftmax(_AlongAxes):
     name = "log_softmax"
 
     def decompose(self, x: Tensor) -> Tensor:
-        shifted = x - max(x, self.axes, keepdims=True)
-        return shifted - log(sum(exp(shifted), self.axes, keepdims=True))
+        wide = widened(x)
+        shifted = wide - max(wide, self.axes, keepdims=True)
+        return cast(shifted - log(sum(exp(shifted), self.axes, keepdims=True)), x.dtype)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
-        return g - exp(out) * sum(g, self.axes, keepdims=True)
+        flow = widened(g)
+        total = sum(flow, self.axes, keepdims=True)
+        return cast(flow - exp(widened(out)) * total, x.dtype)
 
 
 class Standardized(NamedTuple):

@@ -1,0 +1,75 @@
+"""What holds for many operators at once, and no check of one operator alone says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.cases import checked, own_operators
+from support.running import value, values
+
+import graphwright as gw
+from graphwright.graph.dtype import float64, is_floating
+from graphwright.graph.operator import Operator
+
+# Gradients of batches.
+
+OWN_GRADIENTS = [
+    operator
+    for operator in own_operators()
+    if operator.composite and operator.gradient is not Operator.gradient and operator.cases
+]
+
+
+@pytest.mark.parametrize("operator", OWN_GRADIENTS, ids=lambda operator: operator.name)
+def test_composites_keep_a_gradient_of_their_own_in_batches(operator):
+    """Not that of their parts, which differs at kinks, and in what it is meant to hold back."""
+    for example in checked(operator).examples:
+        example = example.converted(float64)
+        if example.floating and not example.op.symbolic:
+            _check_gradients_of_rows(example)
+
+
+def _check_gradients_of_rows(example):
+    def energy(*inputs):
+        return sum((out * out).sum() for out in example.op.apply(*inputs))
+
+    xs = example.inputs()
+    floating = [i for i, x in enumerate(xs) if is_floating(x.dtype)]
+    alone = gw.grad(energy(*xs), [xs[i] for i in floating], disconnected="zero")
+    rows = [gw.input(f"rows{i}", (2, *x.shape), x.dtype) for i, x in enumerate(xs)]
+    total = gw.vmap(energy)(*rows).sum()
+    together = gw.grad(total, [rows[i] for i in floating], disconnected="zero")
+    at = next(example.runs)
+    drawn = [at.arrays(row) for row in range(2)]
+    stacked = [np.stack(arrays) for arrays in zip(*drawn, strict=True)]
+    found = values(together, dict(zip(rows, stacked, strict=True)))
+    for row, arrays in enumerate(drawn):
+        wanted = values(alone, dict(zip(xs, arrays, strict=True)))
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(one[row], other, rtol=1e-9, atol=1e-12)
+
+
+def test_each_of_many_tables_has_a_row_that_learns_nothing():
+    tables = gw.input("tables", (2, 3, 2), "float64")
+    rows = gw.vmap(lambda table: gw.ops.embedding([0, 2, -1, 1], table, padding_index=2))(tables)
+    found = value(gw.grad(rows.sum(), tables), {tables: np.ones((2, 3, 2))})
+    np.testing.assert_array_equal(found, [[[1, 1], [1, 1], [0, 0]]] * 2)
+
+
+# Numbers that are large, and those of few bits.
+
+
+def test_the_gradient_of_logsumexp_does_not_see_how_its_value_is_rounded():
+    x = gw.input("x", (2,), "float32")
+    found = value(gw.grad(gw.ops.logsumexp(x), x), {x: np.float32([3e7, 3e7])})
+    np.testing.assert_array_equal(found, [0.5, 0.5])
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_half_precision_holds_more_elements_than_its_largest_number(name):
+    x = gw.input("x", ("n",), "float16")
+    ones, wanted = np.ones(70_000), {"softmax": 1 / 7e4, "log_softmax": -np.log(7e4)}
+    y = getattr(gw.ops, name)(x)
+    got, slope = values([y, gw.grad(y.sum(), x)], {x: ones.astype(np.float16)})
+    np.testing.assert_allclose(got, np.full_like(got, wanted.get(name, 1 + np.log(7e4))), rtol=2e-2)
+    np.testing.assert_allclose(slope, 1 / 7e4 if name == "logsumexp" else 0, atol=1e-6)
