@@ -45,6 +45,14 @@ def two_inputs_of_one_name():
     return gw.compile([a, other], a * 2)
 
 
+def a_number_for_a_shape():
+    return gw.random.bernoulli(gw.random.key(0), 0.25)
+
+
+def a_state_that_changes():
+    return gw.scan(lambda h, row: (h + row.sum(), None), 0, a)
+
+
 def a_word_misspelt():
     return nn.Dense(10, "rleu")
 
@@ -79,6 +87,8 @@ GALLERY = {
     a_gradient_of_what_does_not_matter: (gw.GradientError, "does not depend on it"),
     an_input_that_is_not_listed: (gw.GraphError, "'b'"),
     two_inputs_of_one_name: (gw.GraphError, "are named 'a'"),
+    a_number_for_a_shape: (gw.ShapeError, "0.25 is not a shape"),
+    a_state_that_changes: (gw.DTypeError, "starts as"),
     a_word_misspelt: (gw.AttributeValueError, "did you mean 'relu'?"),
     a_layer_asked_too_early: (gw.GraphError, "call it first"),
     arrays_of_different_sizes: (gw.InputError, "n is 2 in a"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -47,10 +47,13 @@ def _mismatch(size: Size, other: Size, axis: int, shapes: Sequence[Shape]) -> Sh
 def as_shape(shape: ShapeLike) -> Shape:
     """`shape` as a tuple of sizes; a name stands for `gw.dim(name)`, one size for a shape of one.
 
-    Raises ShapeError for what is no size, AttributeValueError for what is no name.
+    Raises ShapeError for what is no size or no shape, AttributeValueError for what is no name.
     """
-    given = (shape,) if isinstance(shape, str | int | np.integer | Dim) else tuple(shape)
-    return tuple(_as_size(size) for size in given)
+    if isinstance(shape, str | int | np.integer | Dim):
+        return (_as_size(shape),)
+    if not isinstance(shape, Iterable):
+        raise ShapeError(f"{shape!r} is not a shape", hint="a size, or a tuple of sizes")
+    return tuple(_as_size(size) for size in shape)
 
 
 def _as_size(size: object) -> Size:
