@@ -18,7 +18,7 @@ from graphwright.graph.graph import ancestors
 from graphwright.graph.leaf import Input
 from graphwright.graph.node import Origin, derived
 from graphwright.graph.pushforward import pushforward
-from graphwright.graph.structure import flatten, unflatten
+from graphwright.graph.structure import flatten, ordered_like, unflatten
 from graphwright.graph.tensor import Tensor
 from graphwright.ops.convert import as_tensor, builder
 from graphwright.ops.creation import eye, zeros_like
@@ -39,7 +39,7 @@ def vjp(outputs: Any, wrt: Any, weights: Any) -> Any:
     GradientError for what is not floating, ShapeError where a weight is not like its output.
     """
     targets, variables = _floating("outputs", outputs), _floating("wrt", wrt)
-    given = _like("weight", weights, targets)
+    given = _like("weight", ordered_like(weights, outputs), targets)
     return unflatten(wrt, _vjp(targets, variables, given))
 
 
@@ -55,7 +55,7 @@ def jvp(outputs: Any, wrt: Any, directions: Any) -> Any:
     tensors like `outputs`, in their structure. Raises as `vjp` does.
     """
     targets, variables = _floating("outputs", outputs), _floating("wrt", wrt)
-    given = _like("direction", directions, variables)
+    given = _like("direction", ordered_like(directions, wrt), variables)
     return unflatten(outputs, _jvp(targets, variables, given))
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from graphwright.graph import tensor as language
+from graphwright.graph.errors import GraphError
 from graphwright.graph.graph import Graph, ancestors, copy_node
 from graphwright.graph.leaf import Input
 from graphwright.graph.node import Node, Origin, derived, next_serial
-from graphwright.graph.structure import flatten, unflatten
+from graphwright.graph.structure import flatten, ordered_like, unflatten
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
 
@@ -32,20 +33,30 @@ class Closure:
 
 
 def trace(
-    function: Callable[..., Any], arguments: Any, types: Sequence[TensorType], *, hoist: bool
+    function: Callable[..., Any],
+    arguments: Any,
+    types: Sequence[TensorType],
+    *,
+    hoist: bool,
+    like: Any = None,
 ) -> Closure:
     """What `function` computes from arguments of these types.
 
     arguments: a tuple of structures, whose leaves stand for the arguments, in order
     hoist:     capture also what the function makes without using its arguments, so that a loop
                does not compute it again and again
+    like:      a structure whose dicts say in which order the answer's are taken
     Captured is what was there before the function ran, constants excepted. Raises DTypeError when
-    it gives what is no tensor and no array.
+    it gives what is no tensor and no array, GraphError when it is no function.
     """
+    if not callable(function):
+        raise GraphError(
+            f"needs a function, got {function!r}", hint="make it one: lambda: x, or lambda x: ..."
+        )
     first = next_serial()
     with derived(Origin()):
         inputs = [Input(f"x{i}", kind)() for i, kind in enumerate(types)]
-    answer = function(*unflatten(arguments, inputs))
+    answer = ordered_like(function(*unflatten(arguments, inputs)), like)
     outputs = [language.vocabulary.as_tensor(leaf) for leaf in flatten(answer)]
     closure = close(inputs, outputs, lambda node: hoist or node.serial < first)
     return replace(closure, structure=answer)

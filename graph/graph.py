@@ -201,11 +201,12 @@ class Graph(Displayed):
                 )
         for node in self.nodes:
             if node.op.leaf and not isinstance(node.outputs[0], Parameter) and node not in listed:
+                within = "arguments of functions for loops and branches mean nothing outside them"
                 raise GraphError(
                     f"the result depends on input {node.outputs[0].name!r}, which is not listed",
                     details=[("input", node.outputs[0].describe())],
                     source=node.source,
-                    hint="add it to the inputs",
+                    hint="add it to the inputs" if node.source.lines else within,
                 )
         names: dict[str | None, Tensor] = {}
         for tensor in (*self.inputs, *self.parameters):

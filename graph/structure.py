@@ -36,6 +36,22 @@ def _rebuild(structure: Any, leaves: Iterator[Any]) -> Any:
     return next(leaves)
 
 
+def ordered_like(structure: Any, other: Any) -> Any:
+    """The same structure, its dicts in the order of those in `other` that have the same keys.
+
+    Dicts are equal in any order, but their leaves are not the same list.
+    """
+    if isinstance(structure, dict) and isinstance(other, dict):
+        if structure.keys() != other.keys():
+            return structure
+        return {key: ordered_like(structure[key], item) for key, item in other.items()}
+    sequences = isinstance(structure, tuple | list) and isinstance(other, tuple | list)
+    if not sequences or len(structure) != len(other):
+        return structure
+    items = [ordered_like(one, item) for one, item in zip(structure, other, strict=True)]
+    return type(structure)(*items) if hasattr(structure, "_fields") else type(structure)(items)
+
+
 def skeleton(structure: Any) -> Any:
     """The structure alone, to compare: each leaf is the same."""
     return unflatten(structure, [...] * len(flatten(structure)))

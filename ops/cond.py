@@ -209,13 +209,12 @@ def cond(
     Raises GraphError when the structures differ, ShapeError or DTypeError when the types do.
     """
     tensors = [as_tensor(leaf) for leaf in flatten(operands)]
-    closures = [
-        trace(function, operands, types_of(tensors), hoist=False) for function in (then, otherwise)
-    ]
-    first, second = closures
+    types = types_of(tensors)
+    first = trace(then, operands, types, hoist=False)
+    second = trace(otherwise, operands, types, hoist=False, like=first.structure)
     _check_alike(first, second)
     captured = list(dict.fromkeys((*first.captured, *second.captured)))
-    graphs = [arranged(closure, len(tensors), captured) for closure in closures]
+    graphs = [arranged(closure, len(tensors), captured) for closure in (first, second)]
     if not graphs[0].outputs:
         return first.structure
     outputs = Cond(*graphs).apply(as_tensor(condition), *tensors, *captured)

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.backpropagate import pulled_back
 from graphwright.graph.batch import batched, repeated
 from graphwright.graph.closure import Closure, close, inline
 from graphwright.graph.dim import Size
+from graphwright.graph.dtype import is_floating, is_integer
 from graphwright.graph.errors import AttributeValueError, DTypeError, GraphError, ShapeError
 from graphwright.graph.evaluate import Prepared, evaluate_graph
 from graphwright.graph.graph import Graph, ancestors
@@ -19,9 +21,10 @@ from graphwright.graph.leaf import Input
 from graphwright.graph.node import Origin, derived
 from graphwright.graph.operator import Operator
 from graphwright.graph.pushforward import pushforward
-from graphwright.graph.structure import paths, skeleton
+from graphwright.graph.structure import flatten, paths, skeleton
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
+from graphwright.ops.convert import as_tensor
 from graphwright.ops.creation import zeros_like
 
 Arrays = Sequence[NDArray[Any]]
@@ -114,6 +117,36 @@ def batched_graph(
             other = repeated(plain, size) if has_axis and many is None else plain
         outputs.append(other if many is None else many)
     return Graph([new.get(tensor, tensor) for tensor in graph.inputs], outputs), have
+
+
+def settled_start(
+    start: Any, step: Callable[[list[Tensor]], tuple[Closure, Any]]
+) -> tuple[list[Tensor], Closure]:
+    """The first state, and a step from it. Python numbers get the dtype that a step makes of them,
+    as they get that of the other side in arithmetic.
+
+    step: from the first state to the closure of a step, and what it makes of the state
+    """
+    leaves = flatten(start)
+    state = [as_tensor(leaf) for leaf in leaves]
+    closure, end = step(state)
+    if skeleton(start) == skeleton(end):
+        made = zip(leaves, state, closure.outputs, strict=False)
+        turned = [
+            as_tensor(leaf, new.dtype) if _takes(leaf, new) else old for leaf, old, new in made
+        ]
+        if types_of(turned) != types_of(state):
+            state = turned
+            closure, _ = step(state)
+    return state, closure
+
+
+def _takes(leaf: Any, new: Tensor) -> bool:
+    """True for a Python number that the dtype leaves what it is."""
+    if isinstance(leaf, bool | np.generic):
+        return False
+    fits = isinstance(leaf, int) and is_integer(new.dtype)
+    return fits or (isinstance(leaf, int | float) and is_floating(new.dtype))
 
 
 def check_state(

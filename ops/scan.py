@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.batch import repeated
-from graphwright.graph.closure import inline, trace
+from graphwright.graph.closure import Closure, inline, trace
 from graphwright.graph.dim import Size, dim
 from graphwright.graph.errors import AttributeValueError, GraphError, ShapeError
 from graphwright.graph.graph import Graph
@@ -34,6 +34,7 @@ from graphwright.ops.higher_order import (
     pushed_graph,
     rearranged,
     settled,
+    settled_start,
     types_of,
     with_directions,
 )
@@ -267,7 +268,8 @@ def scan(
 
     function:  takes the state and one slice of each sequence; gives the next state, of the same
                structure and types, and what to write: tensors in any structure, or None
-    start:     the first state: a tensor, or a tuple, list or dict of them
+    start:     the first state: a tensor, or a tuple, list or dict of them; Python numbers get the
+               dtype that a step makes of them
     sequences: what is read: tensors of the same first size, in any structure; None for nothing
     length:    the number of steps where there are no sequences; may be symbolic
     reverse:   run from the last place to the first; what is written keeps its place
@@ -283,22 +285,31 @@ def scan(
     Raises ShapeError or DTypeError, with both sides, when a step changes the type of the state;
     GraphError when it changes its structure; ShapeError when sequences differ in length.
     """
-    state = [as_tensor(leaf) for leaf in flatten(start)]
     read = [as_tensor(leaf) for leaf in flatten(sequences)]
     steps = _length(read, length)
     slices = [x.type.with_shape(x.shape[1:]) for x in read]
-    closure = trace(function, (start, sequences), [*types_of(state), *slices], hoist=True)
-    if not isinstance(closure.structure, tuple) or len(closure.structure) != 2:
-        raise GraphError(
-            f"the function gives {type(closure.structure).__name__}, not a pair",
-            hint="let it give (state, written); written may be None",
-        )
+
+    def step(state: list[Tensor]) -> tuple[Closure, Any]:
+        types = [*types_of(state), *slices]
+        made = trace(function, (start, sequences), types, hoist=True, like=(start, None))
+        _check_pair(made.structure)
+        return made, made.structure[0]
+
+    state, closure = settled_start(start, step)
     carried, written = closure.structure
     check_state("a step", start, state, carried, closure.outputs)
     op = Scan(closure.graph, len(state), len(read), steps, bool(reverse))
     outputs = op.apply(*state, *read, *closure.captured) if closure.outputs else ()
     count = len(state)
     return unflatten(start, outputs[:count]), unflatten(written, outputs[count:])
+
+
+def _check_pair(answer: Any) -> None:
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise GraphError(
+            f"the function gives {type(answer).__name__}, not a pair",
+            hint="let it give (state, written); written may be None",
+        )
 
 
 def _length(read: Sequence[Tensor], length: Size | None) -> Size:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from graphwright.graph.backpropagate import pulled_back
 from graphwright.graph.batch import repeated
-from graphwright.graph.closure import inline, trace
+from graphwright.graph.closure import Closure, inline, trace
 from graphwright.graph.dim import Size
 from graphwright.graph.dtype import boolean
 from graphwright.graph.errors import AttributeValueError, DTypeError, GradientError, GraphError
@@ -40,6 +40,7 @@ from graphwright.ops.higher_order import (
     reached,
     rearranged,
     settled,
+    settled_start,
     types_of,
     with_directions,
 )
@@ -262,7 +263,8 @@ def while_loop(
 
     condition: takes the state; gives a boolean scalar
     function:  takes the state; gives the next one, of the same structure and types
-    start:     the first state: a tensor, or a tuple, list or dict of them
+    start:     the first state: a tensor, or a tuple, list or dict of them; Python numbers get the
+               dtype that a step makes of them
     bound:     the most steps that are made, whatever the condition says; reverse-mode gradients
                need one, and computing them costs about as much as making so many steps
 
@@ -273,9 +275,14 @@ def while_loop(
     Raises ShapeError or DTypeError, with both sides, when a step changes the type of the state;
     GraphError when it changes its structure; DTypeError when the condition is no boolean scalar.
     """
-    state = [as_tensor(leaf) for leaf in flatten(start)]
-    if not state:
+    if not flatten(start):
         raise GraphError("there is no state", hint="a loop carries at least one tensor")
+
+    def once(state: list[Tensor]) -> tuple[Closure, Any]:
+        made = trace(function, (start,), types_of(state), hoist=True, like=start)
+        return made, made.structure
+
+    state, step = settled_start(start, once)
     types = types_of(state)
     goes_on = trace(condition, (start,), types, hoist=True)
     if types_of(goes_on.outputs) != [TensorType(boolean, ())]:
@@ -284,7 +291,6 @@ def while_loop(
             details=[("condition", tensor.describe()) for tensor in goes_on.outputs],
             hint="compare, and reduce with gw.ops.any or gw.ops.all",
         )
-    step = trace(function, (start,), types, hoist=True)
     check_state("a step", start, state, step.structure, step.outputs)
     captured = list(dict.fromkeys((*goes_on.captured, *step.captured)))
     first, second = (arranged(closure, len(state), captured) for closure in (goes_on, step))

@@ -340,3 +340,57 @@ def test_graphs_within_graphs_are_printed_and_read_back():
     last, _ = rnn(*inputs)
     graph = Graph(inputs, gw.grad(last.sum(), inputs))
     assert gw.parse(gw.text(graph)) == graph
+
+
+# Structures, and what starts as a Python number.
+
+
+def test_dicts_mean_the_same_in_any_order():
+    s = gw.input("s", (), "float64")
+    start = {"a": s, "b": s * 0}
+
+    def turned(state):
+        return {"b": state["b"] + 1, "a": state["a"]}
+
+    scanned, _ = gw.scan(lambda state, _: (turned(state), None), start, length=2)
+    looped = gw.while_loop(lambda state: state["b"] < 2, turned, start, bound=5)
+    for state in (scanned, looped):
+        assert value([state["a"], state["b"]], {s: 5.0}) == [5, 2]
+    chosen = gw.cond(s > 0, lambda: start, lambda: turned(start))
+    for at, wanted in ((5.0, [5, 0]), (-5.0, [-5, 1])):
+        assert value([chosen["a"], chosen["b"]], {s: at}) == wanted
+    nested, _ = gw.scan(lambda state, _: ([turned(state[0])], None), [start], length=2)
+    assert value([nested[0]["a"], nested[0]["b"]], {s: 5.0}) == [5, 2]
+
+
+def test_python_numbers_start_as_what_a_step_makes_of_them():
+    x = gw.input("x", ("n",), "float64")
+    (total, count), _ = gw.scan(
+        lambda state, row: ((state[0] + row, state[1] + 1), None), (0, 0), x
+    )
+    assert (total.dtype, count.dtype) == (gw.float64, gw.int64)
+    assert value([total, count], {x: [1.5, 2.0]}) == [3.5, 2]
+    product = gw.while_loop(lambda y: y < 10, lambda y: y * x[0], 1.0)
+    assert product.dtype == gw.float64
+    assert value(product, {x: [3.0]}) == 27
+    with pytest.raises(gw.DTypeError, match=r"state starts as bool\[\], and a step makes i64"):
+        gw.while_loop(lambda y: y < 10, lambda y: y + 1, True)
+    with pytest.raises(gw.DTypeError, match=r"state starts as i64\[\], and a step makes bool"):
+        gw.while_loop(lambda y: y < 10, lambda y: y > 1, 1)
+    with pytest.raises(gw.DTypeError, match=r"state starts as f32\[\], and a step makes f64"):
+        gw.while_loop(lambda y: y < 10, lambda y: y * x[0], np.float32(1))
+
+
+def test_a_branch_must_be_a_function():
+    x = gw.input("x", ())
+    with pytest.raises(gw.GraphError, match=r"needs a function, got <x: f32\[\]>") as caught:
+        gw.cond(x > 0, x, -x)
+    assert "hint: make it one: lambda: x" in str(caught.value)
+
+
+def test_what_is_carried_out_of_a_loop_in_secret_is_told():
+    x, secret = gw.input("x", ("n",)), []
+    gw.scan(lambda state, row: (secret.append(row) or state, None), 0.0, x)
+    with pytest.raises(gw.GraphError, match="input 'x1', which is not listed") as caught:
+        gw.compile(x, secret[0])
+    assert "arguments of functions for loops" in str(caught.value)

@@ -278,6 +278,15 @@ def test_custom_gradients_refuse_what_would_be_lost():
         gw.custom_gradient(lambda x: (x * 1, lambda g: (g, g)))(x)
 
 
+def test_weights_and_directions_find_their_tensors_by_key():
+    x, y = gw.input("x", (), "float64"), gw.input("y", (), "float64")
+    outputs = {"a": x * 2 + y, "b": x * 3 + y * 5}
+    weighted = gw.vjp(outputs, {"x": x, "y": y}, {"b": 1.0, "a": 0.0})
+    moved = gw.jvp(outputs, {"x": x, "y": y}, {"y": 1.0, "x": 0.0})
+    for found, wanted in ((weighted, {"x": 3, "y": 5}), (moved, {"a": 1, "b": 5})):
+        assert {key: value(tensor, {x: 1.0, y: 1.0}) for key, tensor in found.items()} == wanted
+
+
 # Checkpoints.
 
 

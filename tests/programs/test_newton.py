@@ -81,10 +81,10 @@ def system(x, a, b):
     return x + gw.ops.tanh(a @ x) / 2 - b
 
 
-def root_of_system(a, b):
+def root_of_system(a, b, mode):
     def step(x):
         value = system(x, a, b)
-        return gw.ops.solve(gw.jacobian(value, x), value)
+        return gw.ops.solve(gw.jacobian(value, x, mode), value)
 
     return newton(lambda x: system(x, a, b), gw.ops.zeros_like(b), step)
 
@@ -102,11 +102,11 @@ def system_by_hand(a, b):
         x, count = x - np.linalg.solve(jacobian, value), count + 1
 
 
-@pytest.mark.parametrize("size", ["n", 3])
-def test_a_system_by_its_jacobian(size):
+@pytest.mark.parametrize(("size", "mode"), [("n", "reverse"), ("n", "forward"), (3, "auto")])
+def test_a_system_by_its_jacobian(size, mode):
     a, b = gw.input("a", (size, size), "float64"), gw.input("b", (size,), "float64")
     weights = gw.input("weights", (size,), "float64")
-    root, count = root_of_system(a, b)
+    root, count = root_of_system(a, b, mode)
     run = compiled(
         [a, b, weights],
         [root, count, gw.jacobian(root, b), gw.grad((root * weights).sum(), [a, b])],
