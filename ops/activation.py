@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.dim import Size, dim, exact_quotient
-from graphwright.graph.dtype import is_floating
-from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
+from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.arithmetic import abs, square
 from graphwright.ops.case import Case, Reject, f32, f64, i32
+from graphwright.ops.checks import check_floating
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, builder
 from graphwright.ops.elementwise import Real, in_single_precision
@@ -27,7 +27,7 @@ from graphwright.ops.exponential import exp, expm1, sigmoid
 from graphwright.ops.joining import Split
 from graphwright.ops.rectifier import Activation, Sloped
 from graphwright.ops.selection import where
-from graphwright.ops.shapes import normalize_axis
+from graphwright.ops.shapes import check_axis, normalize_axis
 from graphwright.ops.trigonometric import tanh
 
 
@@ -243,10 +243,8 @@ class Glu(Composite):
     axis: int
 
     def infer(self, x: TensorType) -> TensorType:
-        if normalize_axis(self.axis, x.rank) != self.axis:
-            raise AttributeValueError(f"axis {self.axis} must be counted from the front")
-        if not is_floating(x.dtype):
-            raise DTypeError(f"needs a floating input, got {x}", hint="convert it with .astype")
+        check_axis(self.axis, x.rank)
+        check_floating(x)
         half = self._half(x.shape)
         return x.with_shape((*x.shape[: self.axis], half, *x.shape[self.axis + 1 :]))
 

@@ -14,7 +14,7 @@ from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.case import Case, Reject, bool_, f16, f32, f64, i32
-from graphwright.ops.checks import check_floating
+from graphwright.ops.checks import check_floating, check_same_dtype
 from graphwright.ops.comparison import greater, greater_equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, as_tensor, builder, cast, promoted
@@ -186,7 +186,7 @@ class ScaledDotProductAttention(Composite):
             f32[2, 2, 4], f32[2, 2, 4], f32[1, 2, 4], **_PLAIN, message="leading axes [2] and [1]"
         ),
         Reject(
-            f32[3, 4], f64[2, 4], f32[2, 4], **_PLAIN, message="dtypes differ: f32, f64 and f32"
+            f32[3, 4], f64[2, 4], f32[2, 4], **_PLAIN, message="dtypes differ: f32 and f64 and f32"
         ),
         Reject(i32[3, 4], i32[2, 4], i32[2, 4], **_PLAIN, message="needs a floating input"),
         Reject(
@@ -232,9 +232,7 @@ class ScaledDotProductAttention(Composite):
 def _heads(query: TensorType, key: TensorType, value: TensorType) -> _Heads:
     """How the three fit. Raises DTypeError or ShapeError, saying why they don't."""
     check_floating(query)
-    dtypes = [short_name(kind.dtype) for kind in (query, key, value)]
-    if len(set(dtypes)) > 1:
-        raise DTypeError(f"dtypes differ: {dtypes[0]}, {dtypes[1]} and {dtypes[2]}")
+    check_same_dtype(query, key, value)
     for label, kind in (("query", query), ("key", key), ("value", value)):
         if kind.rank < 2:
             raise ShapeError(f"{label} is {kind}: it has no rows", hint="its rank is at least 2")

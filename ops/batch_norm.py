@@ -22,7 +22,7 @@ from graphwright.ops.movement import broadcast_to, reshape
 from graphwright.ops.normalization import Standardized, across, weight
 from graphwright.ops.reduction import sum
 from graphwright.ops.selection import stop_gradient
-from graphwright.ops.shapes import normalize_axis
+from graphwright.ops.shapes import check_axis, normalize_axis
 from graphwright.ops.statistics import widened
 
 
@@ -36,8 +36,7 @@ class ByChannel(Composite):
     def checked(self, x: TensorType, **vectors: TensorType) -> TensorType:
         """What `infer` answers for `x`, beside vectors of a number for each channel."""
         check_floating(x)
-        if normalize_axis(self.axis, x.rank) != self.axis:
-            raise AttributeValueError(f"axis {self.axis} must be counted from the front")
+        check_axis(self.axis, x.rank)
         check_epsilon(self.epsilon)
         for label, kind in vectors.items():
             hint = f"it has a number for each channel, those of axis {self.axis} of x"

@@ -1,8 +1,8 @@
-"""What operators of networks ask of their inputs: floats of one dtype, weights that fit."""
+"""What operators ask of their inputs, for `infer`: dtypes that agree, weights that fit."""
 
 from __future__ import annotations
 
-from graphwright.graph.dtype import is_floating
+from graphwright.graph.dtype import is_boolean, is_floating, short_name
 from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.types import Shape, TensorType
 
@@ -11,6 +11,20 @@ def check_floating(x: TensorType) -> None:
     """Raise DTypeError unless `x` is floating."""
     if not is_floating(x.dtype):
         raise DTypeError(f"needs a floating input, got {x}", hint="convert it with .astype")
+
+
+def check_same_dtype(*types: TensorType) -> None:
+    """Raise DTypeError unless all have one dtype."""
+    if any(kind.dtype != types[0].dtype for kind in types):
+        names = " and ".join(short_name(kind.dtype) for kind in types)
+        raise DTypeError(f"dtypes differ: {names}", hint="cast one input to the other's dtype")
+
+
+def check_numbers(*types: TensorType) -> None:
+    """Raise DTypeError unless all have one dtype, and that of numbers."""
+    check_same_dtype(*types)
+    if is_boolean(types[0].dtype):
+        raise DTypeError("needs number inputs, got bool", hint="convert them with .astype")
 
 
 def check_fits(label: str, given: TensorType, x: TensorType, shape: Shape, hint: str) -> None:

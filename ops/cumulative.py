@@ -17,6 +17,7 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import subtract
 from graphwright.ops.case import Case, Reject, Within, bool_, f16, f32, f64, i8, i32, u8
+from graphwright.ops.checks import check_floating
 from graphwright.ops.comparison import equal, not_equal
 from graphwright.ops.convert import as_floating, as_tensor, builder, cast
 from graphwright.ops.elementwise import in_single_precision
@@ -28,7 +29,7 @@ from graphwright.ops.movement import reshape
 from graphwright.ops.padding import pad
 from graphwright.ops.recurrence import LinearRecurrence, neighbour
 from graphwright.ops.selection import where
-from graphwright.ops.shapes import normalize_axis
+from graphwright.ops.shapes import check_axis, normalize_axis
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,8 +43,7 @@ class Cumulative(Operator):
     reverse: bool
 
     def infer(self, x: TensorType) -> TensorType:
-        if normalize_axis(self.axis, x.rank) != self.axis:
-            raise AttributeValueError(f"axis {self.axis} must be counted from the front")
+        check_axis(self.axis, x.rank)
         return x
 
     def kernel(self, x: NDArray[Any]) -> Any:
@@ -203,8 +203,7 @@ class LogCumSumExp(Cumulative):
     ufunc = np.logaddexp
 
     def infer(self, x: TensorType) -> TensorType:
-        if not is_floating(x.dtype):
-            raise DTypeError(f"needs a floating input, got {x}", hint="convert it with .astype")
+        check_floating(x)
         return super().infer(x)
 
     @in_single_precision

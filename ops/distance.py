@@ -15,7 +15,13 @@ from graphwright.ops.composite import Composite
 from graphwright.ops.convert import builder, cast
 from graphwright.ops.exponential import rsqrt, sqrt
 from graphwright.ops.extremum import maximum
-from graphwright.ops.loss import as_number, check_floating_alike, check_number, operands
+from graphwright.ops.loss import (
+    as_number,
+    check_floating_alike,
+    check_number,
+    operands,
+    without_axis,
+)
 from graphwright.ops.movement import broadcast_to, expand_dims
 from graphwright.ops.reduction import max, sum
 from graphwright.ops.selection import where
@@ -64,10 +70,7 @@ def check_norm(p: float) -> None:
 def _broadcast_without(x: TensorType, y: TensorType, axis: int) -> Shape:
     """The shape of what is left when x and y are broadcast and the axis is folded."""
     check_floating_alike(x, y)
-    shape = broadcast(x.shape, y.shape)
-    if normalize_axis(axis, len(shape)) != axis:
-        raise AttributeValueError(f"axis {axis} must be counted from the front")
-    return (*shape[:axis], *shape[axis + 1 :])
+    return without_axis(x.with_shape(broadcast(x.shape, y.shape)), axis)
 
 
 @register

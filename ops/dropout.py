@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from graphwright.graph.dtype import float32, is_floating
-from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
+from graphwright.graph.dtype import float32
+from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject, Within, f32, f64, i32, i64, u64
+from graphwright.ops.checks import check_floating
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, as_tensor, builder
 from graphwright.ops.philox import check_key
@@ -34,8 +35,7 @@ class Dropout(Composite):
     def infer(self, x: TensorType, key: TensorType) -> TensorType:
         if not 0 <= self.rate < 1:
             raise AttributeValueError(f"the rate must be at least 0 and below 1, got {self.rate}")
-        if not is_floating(x.dtype):
-            raise DTypeError(f"needs a floating input, got {x}", hint="convert it with .astype")
+        check_floating(x)
         check_key(key)
         if key.shape[:-1] != x.shape[: key.rank - 1]:
             raise ShapeError(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from graphwright.graph.dim import product
-from graphwright.graph.dtype import is_boolean, short_name
-from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
+from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject, bool_, f16, f32, f64, i8, i32
+from graphwright.ops.checks import check_numbers
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, cast, promoted
 from graphwright.ops.linear import matmul
@@ -48,7 +48,9 @@ class Einsum(Composite):
     equation: str
 
     def infer(self, *operands: TensorType) -> TensorType:
-        check_dtypes(operands)
+        if not operands:
+            raise ShapeError("needs at least one input")
+        check_numbers(*operands)
         return operands[0].with_shape(self._read(operands).shape)
 
     def decompose(self, *operands: Tensor) -> Tensor:
@@ -101,17 +103,6 @@ class Einsum(Composite):
         Reject(f32[2], f64[2], equation="i,i->", message="dtypes differ: f32 and f64"),
         Reject(bool_[2], equation="i->", message="needs number inputs, got bool"),
     )
-
-
-def check_dtypes(operands: Sequence[TensorType]) -> None:
-    """Raise DTypeError unless all are of one dtype, and that of numbers."""
-    if not operands:
-        raise ShapeError("needs at least one input")
-    if any(x.dtype != operands[0].dtype for x in operands):
-        names = " and ".join(short_name(x.dtype) for x in operands)
-        raise DTypeError(f"dtypes differ: {names}", hint="cast one input to the other's dtype")
-    if is_boolean(operands[0].dtype):
-        raise DTypeError("needs number inputs, got bool", hint="convert them with .astype")
 
 
 class Part:

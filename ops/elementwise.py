@@ -15,13 +15,13 @@ from graphwright.graph.dtype import (
     is_boolean,
     is_floating,
     is_integer,
-    short_name,
 )
 from graphwright.graph.errors import DTypeError
 from graphwright.graph.operator import Operator
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Reject, bool_, f32, f64, i32
+from graphwright.ops.checks import check_same_dtype
 from graphwright.ops.convert import promoted
 from graphwright.ops.shapes import broadcast
 
@@ -64,10 +64,8 @@ class Elementwise(Operator):
 
     def typed(self, *types: TensorType) -> TensorType:
         """What `infer` answers, for any number of inputs."""
+        check_same_dtype(*types)
         dtype = types[0].dtype
-        if any(kind.dtype != dtype for kind in types):
-            names = " and ".join(short_name(kind.dtype) for kind in types)
-            raise DTypeError(f"dtypes differ: {names}", hint="cast one input to the other's dtype")
         if not _ACCEPTS[self.takes](dtype):
             article = "an" if self.takes.startswith("integer") else "a"
             raise DTypeError(

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.dim import Size, dim, evaluate, floordiv, positive
-from graphwright.graph.dtype import DType, float32, is_floating, short_name
-from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
+from graphwright.graph.dtype import DType, float32
+from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.batching import in_front
 from graphwright.ops.case import Case, Reject, f16, f32, f64, i32
+from graphwright.ops.checks import check_floating, check_same_dtype
 from graphwright.ops.comparison import equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, builder, promoted
@@ -50,11 +51,8 @@ class _Transform(Operator):
 
     def check(self, real: TensorType, imag: TensorType) -> None:
         """Raise unless these are parts of a signal with that axis."""
-        if not is_floating(real.dtype):
-            raise DTypeError(f"needs a floating input, got {real}", hint="convert it with .astype")
-        if imag.dtype != real.dtype:
-            names = f"{short_name(real.dtype)} and {short_name(imag.dtype)}"
-            raise DTypeError(f"dtypes differ: {names}", hint="cast one part to the other's dtype")
+        check_floating(real)
+        check_same_dtype(real, imag)
         if imag.shape != real.shape:
             raise ShapeError(
                 f"the real part is {real}, the imaginary part {imag}",

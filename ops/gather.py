@@ -15,10 +15,8 @@ from graphwright.graph.dtype import (
     as_dtype,
     float32,
     int64,
-    is_boolean,
-    short_name,
 )
-from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
+from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
@@ -28,8 +26,8 @@ from graphwright.ops.comparison import equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, cast, promoted
 from graphwright.ops.creation import arange, zeros_like
-from graphwright.ops.gather_nd import GatherNd, ScatterNd, check_indices, positions
-from graphwright.ops.movement import expand_dims, moveaxis, reshape, transpose
+from graphwright.ops.gather_nd import GatherNd, ScatterNd, check_indices, check_mode, positions
+from graphwright.ops.movement import broadcast_to, expand_dims, moveaxis, reshape, transpose
 from graphwright.ops.shapes import check_axis, inverse_permutation, normalize_axis, shape_text
 
 
@@ -118,17 +116,8 @@ class ScatterAdd(Operator):
     def infer(self, x: TensorType, indices: TensorType, updates: TensorType) -> TensorType:
         check_axis(self.axis, x.rank)
         check_indices(indices)
-        if x.dtype != updates.dtype:
-            names = f"{short_name(x.dtype)} and {short_name(updates.dtype)}"
-            raise DTypeError(f"dtypes differ: {names}", hint="cast one to the other's dtype")
-        if is_boolean(x.dtype):
-            raise DTypeError("needs number inputs, got bool")
-        expected = taken_shape(x.shape, indices.shape, self.axis)
-        if updates.shape != expected:
-            raise ShapeError(
-                f"updates have shape {shape_text(updates.shape)}, not {shape_text(expected)}",
-                hint="the shape that take(x, indices, axis) has; use broadcast_to if need be",
-            )
+        check_mode("add", x, updates)
+        check_updates(x, indices, updates, self.axis)
         return x
 
     def kernel(self, x: NDArray[Any], indices: NDArray[Any], updates: NDArray[Any]) -> Any:
@@ -186,10 +175,15 @@ class ScatterAdd(Operator):
 
 
 @builder
-def scatter_add(x: TensorLike, indices: TensorLike, updates: TensorLike, axis: int) -> Tensor:
-    """`x` with `updates` added at the integer `indices` along `axis`; see `ScatterAdd`."""
+def scatter_add(x: TensorLike, indices: TensorLike, updates: TensorLike, axis: int = 0) -> Tensor:
+    """`x` with `updates` (broadcast) added at the integer `indices` along `axis`.
+
+    See `ScatterAdd`; `scatter` has other modes.
+    """
     tensor, added = promoted(x, updates)
-    return ScatterAdd(normalize_axis(axis, tensor.ndim))(tensor, as_tensor(indices), added)
+    chosen, place = as_tensor(indices), normalize_axis(axis, tensor.ndim)
+    expected = taken_shape(tensor.shape, chosen.shape, place)
+    return ScatterAdd(place)(tensor, chosen, broadcast_to(added, expected))
 
 
 @register
@@ -237,6 +231,16 @@ def one_hot(indices: TensorLike, depth: Size, dtype: DTypeLike = float32) -> Ten
 def taken_shape(shape: Shape, indices: Shape, axis: int) -> Shape:
     """The shape of take(x, indices, axis), for shapes of x and of the indices."""
     return (*shape[:axis], *indices, *shape[axis + 1 :])
+
+
+def check_updates(x: TensorType, indices: TensorType, updates: TensorType, axis: int) -> None:
+    """For `infer`: raise ShapeError unless `updates` have the shape of take(x, indices, axis)."""
+    expected = taken_shape(x.shape, indices.shape, axis)
+    if updates.shape != expected:
+        raise ShapeError(
+            f"updates have shape {shape_text(updates.shape)}, not {shape_text(expected)}",
+            hint="the shape that take(x, indices, axis) has; use broadcast_to if need be",
+        )
 
 
 def _indices_first(rank: int, indices: Tensor, axis: int) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.batching import in_front
 from graphwright.ops.case import Case, Reject, Within, bool_, f32, f64, i8, i32, i64, u8
+from graphwright.ops.checks import check_same_dtype
 from graphwright.ops.comparison import equal
 from graphwright.ops.convert import as_tensor, builder, cast, promoted
 from graphwright.ops.creation import arange, ones_like, zeros, zeros_like
@@ -264,9 +265,7 @@ def check_mode(mode: str, x: TensorType, updates: TensorType) -> None:
         raise AttributeValueError(
             f'the mode must be "set", "add", "mul", "max" or "min", got {mode!r}'
         )
-    if x.dtype != updates.dtype:
-        names = f"{short_name(x.dtype)} and {short_name(updates.dtype)}"
-        raise DTypeError(f"dtypes differ: {names}", hint="cast one to the other's dtype")
+    check_same_dtype(x, updates)
     if mode != "set" and is_boolean(x.dtype):
         raise DTypeError("needs number inputs, got bool", hint='booleans can only be "set"')
 

@@ -21,7 +21,7 @@ from graphwright.ops.movement import reshape
 from graphwright.ops.normalization import Standardized, across, weight
 from graphwright.ops.padding import pad
 from graphwright.ops.reduction import sum
-from graphwright.ops.shapes import normalize_axis
+from graphwright.ops.shapes import check_axis, normalize_axis
 from graphwright.ops.slicing import Slice
 from graphwright.ops.statistics import widened
 
@@ -211,8 +211,7 @@ class LocalResponseNorm(Composite):
 
     def infer(self, x: TensorType) -> TensorType:
         check_floating(x)
-        if normalize_axis(self.axis, x.rank) != self.axis:
-            raise AttributeValueError(f"axis {self.axis} must be counted from the front")
+        check_axis(self.axis, x.rank)
         if self.size < 1:
             raise AttributeValueError(f"the size must be at least 1, got {self.size}")
         return x

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.dim import Dim, Size, dim, exact_quotient
-from graphwright.graph.dtype import short_name
-from graphwright.graph.errors import DTypeError, ShapeError
+from graphwright.graph.errors import ShapeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.batching import in_front
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32
+from graphwright.ops.checks import check_same_dtype
 from graphwright.ops.convert import as_tensor, builder, promoted
 from graphwright.ops.creation import zeros_like
 from graphwright.ops.movement import expand_dims, squeeze
@@ -41,9 +41,7 @@ class Concatenate(Operator):
         check_axis(self.axis, first.rank)
         total: Size = 0
         for position, kind in enumerate(tensors):
-            if kind.dtype != first.dtype:
-                names = f"{short_name(first.dtype)} and {short_name(kind.dtype)}"
-                raise DTypeError(f"dtypes differ: {names}", hint="cast one to the other's dtype")
+            check_same_dtype(first, kind)
             if self._others(kind.shape) != self._others(first.shape):
                 raise ShapeError(
                     f"shapes {shape_text(first.shape)} and {shape_text(kind.shape)} of tensors 0 "

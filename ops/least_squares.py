@@ -13,11 +13,12 @@ from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject, f16, f32, f64, i32
+from graphwright.ops.checks import check_same_dtype
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, builder
 from graphwright.ops.decomposition import SYMMETRIC, TALL, WIDE
 from graphwright.ops.linear import matmul
-from graphwright.ops.matrices import check_finite, check_matrix, check_same_dtype, lapack
+from graphwright.ops.matrices import check_finite, check_matrix, lapack
 from graphwright.ops.movement import matrix_transpose
 from graphwright.ops.shapes import broadcast
 from graphwright.ops.singular import OfSingularValues

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.dim import Size, product
-from graphwright.graph.dtype import float32, is_boolean, short_name
-from graphwright.graph.errors import DTypeError, ShapeError
+from graphwright.graph.dtype import float32
+from graphwright.graph.errors import ShapeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32, i64
+from graphwright.ops.checks import check_numbers
 from graphwright.ops.convert import builder, promoted
+from graphwright.ops.matrices import aligned
 from graphwright.ops.movement import (
     expand_dims,
     matrix_transpose,
@@ -38,13 +40,7 @@ class MatMul(Operator):
     contraction = True
 
     def infer(self, lhs: TensorType, rhs: TensorType) -> TensorType:
-        if lhs.dtype != rhs.dtype:
-            raise DTypeError(
-                f"dtypes differ: {short_name(lhs.dtype)} and {short_name(rhs.dtype)}",
-                hint="cast one input to the other's dtype",
-            )
-        if is_boolean(lhs.dtype):
-            raise DTypeError("needs number inputs, got bool", hint="convert them with .astype")
+        check_numbers(lhs, rhs)
         if lhs.rank < 2 or rhs.rank < 2:
             raise ShapeError(f"needs ranks of at least 2, got {lhs.rank} and {rhs.rank}")
         if lhs.shape[-1] != rhs.shape[-2]:
@@ -76,12 +72,7 @@ class MatMul(Operator):
             # One product of large matrices is faster than many of small ones.
             rows = reshape(lhs, (product(lhs.shape[:-1]), lhs.shape[-1]))
             return reshape(MatMul()(rows, rhs), (*lhs.shape[:-1], rhs.shape[-1]))
-        rank = max(x.ndim - has_axis for x, has_axis in zip((lhs, rhs), mapped, strict=True))
-        aligned = [
-            expand_dims(x, range(1, rank + 2 - x.ndim)) if has_axis else x
-            for x, has_axis in zip((lhs, rhs), mapped, strict=True)
-        ]
-        return MatMul()(*aligned)
+        return MatMul()(*aligned(mapped, (lhs, rhs)))
 
     def flops(self, lhs: TensorType, rhs: TensorType) -> Size:
         """A multiplication and an addition for each of the terms of each element."""

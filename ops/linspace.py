@@ -14,6 +14,7 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import power
 from graphwright.ops.case import Case, Reject, f32, f64, i32
+from graphwright.ops.checks import check_same_dtype
 from graphwright.ops.comparison import equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, as_tensor, builder, cast, promoted
@@ -41,9 +42,7 @@ class Linspace(Composite):
 
     def infer(self, start: TensorType, stop: TensorType) -> TensorType:
         check_sizes((self.size,))
-        if start.dtype != stop.dtype:
-            names = f"{short_name(start.dtype)} and {short_name(stop.dtype)}"
-            raise DTypeError(f"dtypes differ: {names}", hint="cast one to the other's dtype")
+        check_same_dtype(start, stop)
         if not is_floating(start.dtype):
             raise DTypeError(f"needs floating ends, got {start}", hint="convert them with .astype")
         return start.with_shape((self.size, *broadcast(start.shape, stop.shape)))

@@ -18,13 +18,14 @@ from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.case import Reject, f32, f64, i32
+from graphwright.ops.checks import check_same_dtype
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, as_tensor, cast, common_dtype
 from graphwright.ops.exponential import log, log1p
 from graphwright.ops.movement import broadcast_to
 from graphwright.ops.reduction import sum
 from graphwright.ops.selection import where
-from graphwright.ops.shapes import broadcast, normalize_axis, shape_text
+from graphwright.ops.shapes import broadcast, check_axis, shape_text
 from graphwright.ops.statistics import mean, widened
 
 Reduce: TypeAlias = Literal["mean", "sum", "none"]
@@ -113,17 +114,14 @@ def check_alike(**inputs: TensorType) -> None:
 
 def check_floating_alike(*kinds: TensorType) -> None:
     """For `infer`: raise DTypeError unless these have one floating dtype."""
-    if any(kind.dtype != kinds[0].dtype for kind in kinds):
-        dtypes = " and ".join(short_name(kind.dtype) for kind in kinds)
-        raise DTypeError(f"dtypes differ: {dtypes}", hint="cast one to the other's dtype")
+    check_same_dtype(*kinds)
     if not is_floating(kinds[0].dtype):
         raise DTypeError(f"needs floating inputs, got {short_name(kinds[0].dtype)}")
 
 
 def without_axis(x: TensorType, axis: int) -> Shape:
     """For `infer`: the shape of what is left of `x` when an axis is folded."""
-    if normalize_axis(axis, x.rank) != axis:
-        raise AttributeValueError(f"axis {axis} must be counted from the front")
+    check_axis(axis, x.rank)
     return (*x.shape[:axis], *x.shape[axis + 1 :])
 
 

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.dim import Size, product
-from graphwright.graph.dtype import float32, is_floating, short_name
-from graphwright.graph.errors import DTypeError, InputError, ShapeError
+from graphwright.graph.dtype import float32
+from graphwright.graph.errors import InputError, ShapeError
 from graphwright.graph.operator import Operator
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Reject, f32, i32
-from graphwright.ops.movement import matrix_transpose
+from graphwright.ops.checks import check_floating
+from graphwright.ops.movement import expand_dims, matrix_transpose
 
 SINGULAR = (
     "a matrix is singular: no inverse exists",
@@ -59,8 +60,7 @@ class OnSquare(OnMatrix):
 
 def check_matrix(x: TensorType) -> None:
     """Raise DTypeError unless `x` is floating, ShapeError unless it has the rank of a matrix."""
-    if not is_floating(x.dtype):
-        raise DTypeError(f"needs a floating input, got {x}", hint="convert it with .astype")
+    check_floating(x)
     if x.rank < 2:
         raise ShapeError(f"needs matrices, got {x}", hint="the last two axes are the matrix")
 
@@ -70,13 +70,6 @@ def check_square(x: TensorType) -> None:
     check_matrix(x)
     if x.shape[-1] != x.shape[-2]:
         raise ShapeError(f"needs square matrices, got {x}")
-
-
-def check_same_dtype(first: TensorType, second: TensorType) -> None:
-    """Raise DTypeError unless both have one dtype."""
-    if first.dtype != second.dtype:
-        names = f"{short_name(first.dtype)} and {short_name(second.dtype)}"
-        raise DTypeError(f"dtypes differ: {names}", hint="cast one input to the other's dtype")
 
 
 def matrices(x: TensorType) -> Size:
@@ -113,6 +106,14 @@ def lapack(kernel: Callable[..., Any]) -> Callable[..., Any]:
 def symmetrized(x: Tensor) -> Tensor:
     """(x + xᵀ)/2"""
     return (x + matrix_transpose(x)) / 2
+
+
+def aligned(mapped: Sequence[bool], inputs: Sequence[Tensor]) -> list[Tensor]:
+    """The inputs of a batch, where those with an axis in front have as many axes behind it as any:
+    so that what is before the matrices broadcasts."""
+    pairs = list(zip(inputs, mapped, strict=True))
+    rank = max(x.ndim - has_axis for x, has_axis in pairs)
+    return [expand_dims(x, range(1, rank + 2 - x.ndim)) if has_axis else x for x, has_axis in pairs]
 
 
 # Of arrays, for kernels.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from graphwright.graph.dim import Size, dim, maximum
-from graphwright.graph.dtype import boolean, int64, short_name
-from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
+from graphwright.graph.dtype import boolean, int64
+from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import floor_divide, remainder
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32
+from graphwright.ops.checks import check_same_dtype
 from graphwright.ops.comparison import equal, not_equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, promoted
@@ -99,9 +100,7 @@ class Isin(Composite):
     differentiable = False
 
     def infer(self, x: TensorType, values: TensorType) -> TensorType:
-        if x.dtype != values.dtype:
-            names = f"{short_name(x.dtype)} and {short_name(values.dtype)}"
-            raise DTypeError(f"dtypes differ: {names}", hint="cast one to the other's dtype")
+        check_same_dtype(x, values)
         return x.with_dtype(boolean)
 
     def decompose(self, x: Tensor, values: Tensor) -> Tensor:

@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from graphwright.graph.dtype import is_floating
-from graphwright.graph.errors import AttributeValueError, DTypeError
+from graphwright.graph.errors import AttributeValueError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Axis, Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import abs, power, sign, square
 from graphwright.ops.case import Case, Reject, Within, f16, f32, f64, i32
+from graphwright.ops.checks import check_floating
 from graphwright.ops.comparison import equal, not_equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, builder, cast
@@ -41,8 +41,7 @@ class VectorNorm(Composite, Reduction):
     ord: float
 
     def infer(self, x: TensorType) -> TensorType:
-        if not is_floating(x.dtype):
-            raise DTypeError(f"needs a floating input, got {x}", hint="convert it with .astype")
+        check_floating(x)
         if math.isnan(self.ord):
             raise AttributeValueError("ord must be a number or infinite, got nan")
         shape = self.reduced(x.shape)

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.dim import Size
-from graphwright.graph.dtype import is_floating
-from graphwright.graph.errors import DTypeError, ShapeError
+from graphwright.graph.errors import ShapeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject, f32, f64, i32
+from graphwright.ops.checks import check_floating
 from graphwright.ops.comparison import equal
 from graphwright.ops.creation import arange
 from graphwright.ops.movement import expand_dims
@@ -34,8 +34,7 @@ class ProductOfOthers(Operator):
     def infer(self, x: TensorType) -> TensorType:
         if not x.rank:
             raise ShapeError("needs a rank of at least 1, got 0")
-        if not is_floating(x.dtype):
-            raise DTypeError(f"needs a floating input, got {x}")
+        check_floating(x)
         return x
 
     def kernel(self, x: NDArray[Any]) -> Any:

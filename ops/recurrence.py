@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.dim import Size
-from graphwright.graph.dtype import is_floating
-from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
+from graphwright.graph.errors import DTypeError, ShapeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.batching import in_front
 from graphwright.ops.case import Case, Reject, f32, f64, i32
+from graphwright.ops.checks import check_floating
 from graphwright.ops.convert import builder, promoted
 from graphwright.ops.elementwise import in_single_precision
 from graphwright.ops.movement import broadcast_to
 from graphwright.ops.padding import pad
-from graphwright.ops.shapes import broadcast, normalize_axis
+from graphwright.ops.shapes import broadcast, check_axis, normalize_axis
 from graphwright.ops.slicing import Slice
 
 
@@ -43,10 +43,8 @@ class LinearRecurrence(Operator):
     reverse: bool
 
     def infer(self, factor: TensorType, x: TensorType) -> TensorType:
-        if normalize_axis(self.axis, x.rank) != self.axis:
-            raise AttributeValueError(f"axis {self.axis} must be counted from the front")
-        if not is_floating(x.dtype):
-            raise DTypeError(f"needs a floating input, got {x}", hint="convert it with .astype")
+        check_axis(self.axis, x.rank)
+        check_floating(x)
         if factor.dtype != x.dtype:
             raise DTypeError(f"factor is {factor}, but x is {x}", hint="cast one of them")
         if factor.shape != x.shape:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphwright.graph.errors import ShapeError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
@@ -12,11 +11,11 @@ from graphwright.ops.case import Case, Reject, Within, bool_, f32, f64, i32, i64
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, promoted
 from graphwright.ops.creation import arange
-from graphwright.ops.gather import ScatterAdd, taken_shape
+from graphwright.ops.gather import ScatterAdd, check_updates, taken_shape
 from graphwright.ops.gather_nd import Mode, ScatterNd, check_indices, check_mode
 from graphwright.ops.indexing import index
 from graphwright.ops.movement import broadcast_to, expand_dims, moveaxis, reshape, transpose
-from graphwright.ops.shapes import check_axis, normalize_axis, shape_text
+from graphwright.ops.shapes import check_axis, normalize_axis
 
 
 @register
@@ -41,12 +40,7 @@ class Scatter(Composite):
         check_axis(self.axis, x.rank)
         check_indices(indices)
         check_mode(self.mode, x, updates)
-        expected = taken_shape(x.shape, indices.shape, self.axis)
-        if updates.shape != expected:
-            raise ShapeError(
-                f"updates have shape {shape_text(updates.shape)}, not {shape_text(expected)}",
-                hint="the shape that take(x, indices, axis) has; use broadcast_to if need be",
-            )
+        check_updates(x, indices, updates, self.axis)
         return x
 
     def decompose(self, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:

@@ -15,12 +15,13 @@ from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject, Within, f16, f32, f64, i32
+from graphwright.ops.checks import check_same_dtype
 from graphwright.ops.convert import as_floating, builder, promoted
 from graphwright.ops.linear import matmul
 from graphwright.ops.matrices import (
     SINGULAR,
     OnSquare,
-    check_same_dtype,
+    aligned,
     check_square,
     lapack,
 )
@@ -98,12 +99,7 @@ class _Equations(Operator):
             columns = moveaxis(b, 0, 1)
             flat = reshape(columns, (b.shape[1], b.shape[0] * b.shape[2]))
             return moveaxis(reshape(self(a, flat), columns.shape), 1, 0)
-        rank = max(x.ndim - has_axis for x, has_axis in zip((a, b), mapped, strict=True))
-        aligned = [
-            expand_dims(x, range(1, rank + 2 - x.ndim)) if has_axis else x
-            for x, has_axis in zip((a, b), mapped, strict=True)
-        ]
-        return self(*aligned)
+        return self(*aligned(mapped, (a, b)))
 
 
 @register

@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.dim import Size, product
-from graphwright.graph.dtype import float32, int64, short_name
-from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
+from graphwright.graph.dtype import float32, int64
+from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.along_axis import PutAlongAxis, TakeAlongAxis
 from graphwright.ops.batching import in_front
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32, i64, u8
+from graphwright.ops.checks import check_same_dtype
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, promoted
 from graphwright.ops.creation import zeros_like
@@ -202,9 +203,7 @@ class Searchsorted(Operator):
     def infer(self, sequence: TensorType, values: TensorType) -> TensorType:
         if self.side not in ("left", "right"):
             raise AttributeValueError(f'the side must be "left" or "right", got {self.side!r}')
-        if sequence.dtype != values.dtype:
-            names = f"{short_name(sequence.dtype)} and {short_name(values.dtype)}"
-            raise DTypeError(f"dtypes differ: {names}", hint="cast one to the other's dtype")
+        check_same_dtype(sequence, values)
         if not sequence.rank:
             raise ShapeError("needs a sequence of rank 1 or more, got 0")
         if sequence.rank > 1 and sequence.shape[:-1] != values.shape[:-1]:

@@ -15,6 +15,7 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import square
 from graphwright.ops.case import Case, Reject, Within, f16, f32, f64, i32
+from graphwright.ops.checks import check_floating
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, as_tensor, builder, cast
 from graphwright.ops.creation import arange
@@ -142,8 +143,7 @@ def _check_hop(hop: object) -> None:
 
 def _check_window(x: TensorType, window: TensorType, what: str) -> None:
     """Raise unless `window` is one, of x's dtype."""
-    if not is_floating(x.dtype):
-        raise DTypeError(f"needs a floating input, got {x}", hint="convert it with .astype")
+    check_floating(x)
     if window.dtype != x.dtype:
         raise DTypeError(f"{what} is {x}, the window {window}", hint="cast one of them")
     if window.rank != 1:

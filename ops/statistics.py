@@ -6,12 +6,13 @@ import numpy as np
 
 from graphwright.graph.dim import Dim
 from graphwright.graph.dtype import float32, float64, is_floating
-from graphwright.graph.errors import AttributeValueError, DTypeError
+from graphwright.graph.errors import AttributeValueError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Axis, Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import square
 from graphwright.ops.case import Case, Reject, Within, bool_, f16, f32, f64, i32
+from graphwright.ops.checks import check_floating
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import SizeValue, as_floating, as_tensor, builder, cast
 from graphwright.ops.exponential import exp, log, sqrt
@@ -121,8 +122,7 @@ class LogSumExp(Composite, Reduction):
     name = "logsumexp"
 
     def infer(self, x: TensorType) -> TensorType:
-        if not is_floating(x.dtype):
-            raise DTypeError(f"needs a floating input, got {x}", hint="convert it with .astype")
+        check_floating(x)
         shape = self.reduced(x.shape)
         refuse_empty(self.name, x.shape, self.axes)
         return x.with_shape(shape)

@@ -10,9 +10,10 @@ from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32
+from graphwright.ops.checks import check_numbers
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, promoted
-from graphwright.ops.einsum import Einsum, check_dtypes
+from graphwright.ops.einsum import Einsum
 from graphwright.ops.indexing import index
 from graphwright.ops.joining import concatenate
 from graphwright.ops.movement import expand_dims, moveaxis, reshape
@@ -31,7 +32,7 @@ class Kron(Composite):
     name = "kron"
 
     def infer(self, x: TensorType, y: TensorType) -> TensorType:
-        check_dtypes((x, y))
+        check_numbers(x, y)
         rank = max(x.rank, y.rank)
         pairs = zip(_filled(x, rank), _filled(y, rank), strict=True)
         return x.with_shape(tuple(a * b for a, b in pairs))
@@ -73,7 +74,7 @@ class Cross(Composite):
     name = "cross"
 
     def infer(self, x: TensorType, y: TensorType) -> TensorType:
-        check_dtypes((x, y))
+        check_numbers(x, y)
         for kind in (x, y):
             if not kind.rank or kind.shape[-1] != 3:
                 raise ShapeError(

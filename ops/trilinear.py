@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.dim import Size, evaluate, exact_quotient
-from graphwright.graph.dtype import is_boolean, short_name
-from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
+from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import Operator
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.batching import batch_size
+from graphwright.ops.checks import check_numbers
 from graphwright.ops.convolution_kernel import Geometry
 from graphwright.ops.movement import moveaxis, reshape
 from graphwright.ops.shapes import shape_text
@@ -54,11 +54,7 @@ class Trilinear(Operator):
         check_windows(window, self.strides, self.dilations, self.padding)
         if isinstance(self.groups, int) and self.groups < 1:
             raise AttributeValueError(f"there must be 1 or more groups, got {self.groups}")
-        if first.dtype != second.dtype:
-            names = f"{short_name(first.dtype)} and {short_name(second.dtype)}"
-            raise DTypeError(f"dtypes differ: {names}", hint="cast one input to the other's dtype")
-        if is_boolean(first.dtype):
-            raise DTypeError("needs number inputs, got bool", hint="convert them with .astype")
+        check_numbers(first, second)
 
     def counts(self, sizes: Shape, window: Shape) -> Shape:
         return window_counts(sizes, window, self.strides, self.padding, self.dilations)
