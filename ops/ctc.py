@@ -32,12 +32,12 @@ REJECTS = tuple(
     for *types, blank, message in (
         (i32[4, 2, 3], i32[2, 2], i32[2], i32[2], 0, "needs floating log_probabilities, got i32"),
         (f32[2, 3], i32[2, 2], i32[2], i32[2], 0, "log_probabilities have shape [2,3]"),
-        (f32[4, 2, 3], f32[2, 2], i32[2], i32[2], 0, "targets must be integers, got f32"),
-        (f32[4, 2, 3], i32[3, 2], i32[2], i32[2], 0, "targets have shape [3,2], not [2,labels]"),
-        (f32[4, 2, 3], i32[2], i32[2], i32[2], 0, "targets have shape [2], not [2,labels]"),
+        (f32[4, 2, 3], f32[2, 2], i32[2], i32[2], 0, "labels must be integers, got f32"),
+        (f32[4, 2, 3], i32[3, 2], i32[2], i32[2], 0, "labels have shape [3,2], not [2,length]"),
+        (f32[4, 2, 3], i32[2], i32[2], i32[2], 0, "labels have shape [2], not [2,length]"),
         (f32[4, 2, 3], i32[2, 2], i32[3], i32[2], 0, "input_lengths have shape [3], not [2]"),
-        (f32[4, 2, 3], i32[2, 2], i32[2], i32[()], 0, "target_lengths have shape [], not [2]"),
-        (f32[4, 2, 3], i32[2, 2], i32[2], f32[2], 0, "target_lengths must be integers, got f32"),
+        (f32[4, 2, 3], i32[2, 2], i32[2], i32[()], 0, "label_lengths have shape [], not [2]"),
+        (f32[4, 2, 3], i32[2, 2], i32[2], f32[2], 0, "label_lengths must be integers, got f32"),
         (f32[4, 2, 3], i32[2, 2], i32[2], i32[2], 3, "there is no class 3, the blank, of 3"),
         (f32[4, 2, 3], i32[2, 2], i32[2], i32[2], -1, "there is no class -1, the blank, of 3"),
     )
@@ -52,7 +52,7 @@ class _OfAlignments(Operator):
     blank: int
 
     def check(
-        self, log_probabilities: TensorType, targets: TensorType, *lengths: TensorType
+        self, log_probabilities: TensorType, labels: TensorType, *lengths: TensorType
     ) -> None:
         """For `infer`: raise unless the inputs are sequences and labels of one batch."""
         if not is_floating(log_probabilities.dtype):
@@ -64,19 +64,19 @@ class _OfAlignments(Operator):
                 f"log_probabilities have shape {shape}", hint="they are [time, batch, classes]"
             )
         batch, classes = log_probabilities.shape[1:]
-        names = "targets", "input_lengths", "target_lengths"
-        for name, kind in zip(names, (targets, *lengths), strict=True):
+        names = "labels", "input_lengths", "label_lengths"
+        for name, kind in zip(names, (labels, *lengths), strict=True):
             if not is_integer(kind.dtype):
                 raise DTypeError(f"{name} must be integers, got {short_name(kind.dtype)}")
-            if kind.rank != (2 if kind is targets else 1) or kind.shape[0] != batch:
-                wanted = f"[{batch},labels]" if kind is targets else f"[{batch}]"
+            if kind.rank != (2 if kind is labels else 1) or kind.shape[0] != batch:
+                wanted = f"[{batch},length]" if kind is labels else f"[{batch}]"
                 raise ShapeError(f"{name} have shape {shape_text(kind.shape)}, not {wanted}")
         if self.blank < 0 or (isinstance(classes, int) and self.blank >= classes):
             raise AttributeValueError(f"there is no class {self.blank}, the blank, of {classes}")
 
-    def flops(self, log_probabilities: TensorType, targets: TensorType, *rest: TensorType) -> Size:
+    def flops(self, log_probabilities: TensorType, labels: TensorType, *rest: TensorType) -> Size:
         time, batch, _ = log_probabilities.shape
-        return 10 * time * batch * (2 * targets.shape[1] + 1)
+        return 10 * time * batch * (2 * labels.shape[1] + 1)
 
 
 @register
@@ -87,8 +87,8 @@ class CtcNll(_OfAlignments):
     the labels. loss[n] = -log Σ exp Σ log_probabilities[t, n, class at t], the outer sum being over
     alignments; inf where there is none, because there is less time than labels need.
 
-    log_probabilities: [time, batch, classes]; targets: [batch, labels]; how much of these counts:
-    input_lengths and target_lengths, [batch]. Raises InputError when run on lengths and labels that
+    log_probabilities: [time, batch, classes]; labels: [batch, length]; how much of these counts:
+    input_lengths and label_lengths, [batch]. Raises InputError when run on lengths and labels that
     are out of range, and on the blank for a label.
     By the forward recursion in logs, in float64. d/dlog_probabilities: minus `ctc_derivative`; 0
     where there is no alignment. There are derivatives of all orders.
@@ -100,27 +100,27 @@ class CtcNll(_OfAlignments):
     def infer(
         self,
         log_probabilities: TensorType,
-        targets: TensorType,
+        labels: TensorType,
         input_lengths: TensorType,
-        target_lengths: TensorType,
+        label_lengths: TensorType,
     ) -> TensorType:
-        self.check(log_probabilities, targets, input_lengths, target_lengths)
+        self.check(log_probabilities, labels, input_lengths, label_lengths)
         return log_probabilities.with_shape(log_probabilities.shape[1:2])
 
-    def kernel(self, log_probabilities: NDArray[Any], *labels: NDArray[Any]) -> Any:
-        likelihood = Alignments(self.blank, log_probabilities, *labels).likelihood()
+    def kernel(self, log_probabilities: NDArray[Any], *rest: NDArray[Any]) -> Any:
+        likelihood = Alignments(self.blank, log_probabilities, *rest).likelihood()
         return -likelihood.log.astype(log_probabilities.dtype)
 
     def gradient(
         self,
         log_probabilities: Tensor,
-        targets: Tensor,
+        labels: Tensor,
         input_lengths: Tensor,
-        target_lengths: Tensor,
+        label_lengths: Tensor,
         out: Tensor,
         g: Tensor,
     ) -> tuple[Tensor, None, None, None]:
-        inputs = log_probabilities, targets, input_lengths, target_lengths
+        inputs = log_probabilities, labels, input_lengths, label_lengths
         return -expand_dims(g, (0, 2)) * CtcDerivative(self.blank)(*inputs), None, None, None
 
     def batch(self, mapped: Sequence[bool], *inputs: Tensor) -> Tensor:
@@ -164,12 +164,12 @@ class CtcDerivative(_OfAlignments):
     def infer(
         self,
         log_probabilities: TensorType,
-        targets: TensorType,
+        labels: TensorType,
         input_lengths: TensorType,
-        target_lengths: TensorType,
+        label_lengths: TensorType,
         *directions: TensorType,
     ) -> TensorType:
-        self.check(log_probabilities, targets, input_lengths, target_lengths)
+        self.check(log_probabilities, labels, input_lengths, label_lengths)
         for direction in directions:
             if direction != log_probabilities:
                 raise ShapeError(f"a direction is {direction}, not {log_probabilities}")
@@ -181,10 +181,10 @@ class CtcDerivative(_OfAlignments):
 
     def gradient(self, log_probabilities: Tensor, *rest: Tensor) -> tuple[Tensor | None, ...]:
         *given, _, g = rest
-        labels, directions = given[:3], given[3:]
+        fixed, directions = given[:3], given[3:]
 
         def along(*new: Tensor) -> Tensor:
-            return CtcDerivative(self.blank)(log_probabilities, *labels, *new)
+            return CtcDerivative(self.blank)(log_probabilities, *fixed, *new)
 
         slopes = [along(*directions[:i], g, *directions[i + 1 :]) for i in range(len(directions))]
         return along(*directions, g), None, None, None, *slopes
@@ -242,27 +242,27 @@ class Ctc(Loss):
     def infer(
         self,
         log_probabilities: TensorType,
-        targets: TensorType,
+        labels: TensorType,
         input_lengths: TensorType,
-        target_lengths: TensorType,
+        label_lengths: TensorType,
     ) -> TensorType:
-        inputs = log_probabilities, targets, input_lengths, target_lengths
+        inputs = log_probabilities, labels, input_lengths, label_lengths
         losses = CtcNll(self.blank).infer(*inputs)
         return self.outcome(losses.dtype, losses.shape)
 
     def decompose(
         self,
         log_probabilities: Tensor,
-        targets: Tensor,
+        labels: Tensor,
         input_lengths: Tensor,
-        target_lengths: Tensor,
+        label_lengths: Tensor,
     ) -> Tensor:
-        inputs = widened(log_probabilities), targets, input_lengths, target_lengths
+        inputs = widened(log_probabilities), labels, input_lengths, label_lengths
         losses = CtcNll(self.blank)(*inputs)
         if self.zero_infinity:
             losses = where(equal(losses, np.inf), 0, losses)
         if self.reduce == "mean":
-            losses = losses / maximum(cast(target_lengths, losses.dtype), 1)
+            losses = losses / maximum(cast(label_lengths, losses.dtype), 1)
         return self.reduced(losses, log_probabilities.dtype)
 
     cases = (
@@ -316,42 +316,42 @@ class Ctc(Loss):
 
 def _as_one_batch(many: Sequence[Tensor]) -> list[Tensor]:
     """Inputs with an axis in front, which becomes one with that of the batch."""
-    sequences, targets, *rest = many
+    sequences, labels, *rest = many
     size, time, batch, classes = sequences.shape
     both = size * batch
 
     def joined(x: Tensor) -> Tensor:
         return reshape(moveaxis(x, 0, 1), (time, both, classes))
 
-    labels = [reshape(targets, (both, targets.shape[2]))]
+    rows = reshape(labels, (both, labels.shape[2]))
     lengths = [reshape(x, (both,)) for x in rest[:2]]
-    return [joined(sequences), *labels, *lengths, *map(joined, rest[2:])]
+    return [joined(sequences), rows, *lengths, *map(joined, rest[2:])]
 
 
 @builder
 def ctc_nll(
     log_probabilities: TensorLike,
-    targets: TensorLike,
+    labels: TensorLike,
     input_lengths: TensorLike | None = None,
-    target_lengths: TensorLike | None = None,
+    label_lengths: TensorLike | None = None,
     *,
     blank: int = 0,
 ) -> Tensor:
     """-log of the probability of each sequence's labels; see `CtcNll`, and `ctc` for the rest."""
-    return CtcNll(blank)(*_inputs(log_probabilities, targets, input_lengths, target_lengths))
+    return CtcNll(blank)(*_inputs(log_probabilities, labels, input_lengths, label_lengths))
 
 
 @builder
 def ctc_derivative(
     log_probabilities: TensorLike,
-    targets: TensorLike,
+    labels: TensorLike,
     input_lengths: TensorLike | None = None,
-    target_lengths: TensorLike | None = None,
+    label_lengths: TensorLike | None = None,
     *directions: TensorLike,
     blank: int = 0,
 ) -> Tensor:
     """The derivative of the log of that probability; see `CtcDerivative` and `ctc`."""
-    inputs = _inputs(log_probabilities, targets, input_lengths, target_lengths)
+    inputs = _inputs(log_probabilities, labels, input_lengths, label_lengths)
     along = (as_tensor(direction, inputs[0].dtype) for direction in directions)
     return CtcDerivative(blank)(*inputs, *along)
 
@@ -359,9 +359,9 @@ def ctc_derivative(
 @builder
 def ctc(
     log_probabilities: TensorLike,
-    targets: TensorLike,
+    labels: TensorLike,
     input_lengths: TensorLike | None = None,
-    target_lengths: TensorLike | None = None,
+    label_lengths: TensorLike | None = None,
     *,
     blank: int = 0,
     zero_infinity: bool = False,
@@ -370,34 +370,34 @@ def ctc(
     """The loss of labels that are not aligned with the sequences; see `Ctc`.
 
     log_probabilities: [time, batch, classes], as from log_softmax
-    targets:           integers, [batch, labels]; what lies behind a target's length is not read
+    labels:            integers, [batch, length]; what lies behind a row's length is not read
     input_lengths:     how much of the time counts, [batch]; None for all of it
-    target_lengths:    how many labels count, [batch]; None for all of them
+    label_lengths:     how many labels count, [batch]; None for all of them
     blank:             the class that stands for no label
     zero_infinity:     0 for sequences that are too short for their labels, where the loss is inf
     reduction:         "mean" (of the losses per label), "sum" or "none"
     """
-    inputs = _inputs(log_probabilities, targets, input_lengths, target_lengths)
+    inputs = _inputs(log_probabilities, labels, input_lengths, label_lengths)
     return Ctc(reduction, blank, zero_infinity)(*inputs)
 
 
 def _inputs(
     log_probabilities: TensorLike,
-    targets: TensorLike,
+    labels: TensorLike,
     input_lengths: TensorLike | None,
-    target_lengths: TensorLike | None,
+    label_lengths: TensorLike | None,
 ) -> tuple[Tensor, ...]:
     """The inputs as tensors; lengths that are not given are whole."""
-    sequences, labels = as_floating(log_probabilities), as_tensor(targets)
-    if sequences.ndim != 3 or labels.ndim != 2:
-        shapes = f"{shape_text(sequences.shape)} and {shape_text(labels.shape)}"
+    sequences, rows = as_floating(log_probabilities), as_tensor(labels)
+    if sequences.ndim != 3 or rows.ndim != 2:
+        shapes = f"{shape_text(sequences.shape)} and {shape_text(rows.shape)}"
         raise ShapeError(
-            f"log_probabilities and targets have the shapes {shapes}",
-            hint="they are [time, batch, classes] and [batch, labels]",
+            f"log_probabilities and labels have the shapes {shapes}",
+            hint="they are [time, batch, classes] and [batch, length]",
         )
-    given = (input_lengths, sequences.shape[0]), (target_lengths, labels.shape[1])
+    given = (input_lengths, sequences.shape[0]), (label_lengths, rows.shape[1])
     lengths = [
-        broadcast_to(as_tensor(whole, int64), (labels.shape[0],)) if x is None else as_tensor(x)
+        broadcast_to(as_tensor(whole, int64), (rows.shape[0],)) if x is None else as_tensor(x)
         for x, whole in given
     ]
-    return sequences, labels, *lengths
+    return sequences, rows, *lengths

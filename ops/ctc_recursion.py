@@ -77,7 +77,7 @@ def _subsets(whole: int) -> list[int]:
 
 
 class Alignments:
-    """All alignments of sequences [time, batch, classes] with labels [batch, labels].
+    """All alignments of sequences [time, batch, classes] with labels [batch, length].
 
     directions: arrays like the sequences, along which derivatives are taken
     Raises InputError for lengths and labels that are out of range.
@@ -87,21 +87,21 @@ class Alignments:
         self,
         blank: int,
         log_probabilities: Array,
-        targets: Array,
+        labels: Array,
         input_lengths: Array,
-        target_lengths: Array,
+        label_lengths: Array,
         *directions: Array,
     ) -> None:
         self.shape = log_probabilities.shape
         time, batch, classes = self.shape
-        lengths = np.asarray(target_lengths, np.int64)
+        lengths = np.asarray(label_lengths, np.int64)
         _check("input length", input_lengths, time)
-        _check("target length", lengths, targets.shape[1])
-        counted = np.arange(targets.shape[1]) < lengths[:, None]
-        _check_labels(targets[counted], classes, blank)
+        _check("label length", lengths, labels.shape[1])
+        counted = np.arange(labels.shape[1]) < lengths[:, None]
+        _check_labels(labels[counted], classes, blank)
 
-        self.states = np.full((batch, 2 * targets.shape[1] + 1), blank)
-        self.states[:, 1::2] = np.where(counted, targets, blank)
+        self.states = np.full((batch, 2 * labels.shape[1] + 1), blank)
+        self.states[:, 1::2] = np.where(counted, labels, blank)
         # What lies between two states may be left out where these differ: so no label may, nor the
         # blank between two labels that are the same.
         self.jumps = self.states[:, 2:] != self.states[:, :-2]
@@ -209,7 +209,7 @@ def _check_labels(labels: Array, classes: int, blank: int) -> None:
     if wrong.size:
         raise InputError(
             f"label {wrong[0]} is out of range for {classes} classes",
-            hint="what lies behind the target length is not looked at",
+            hint="what lies behind the label length is not looked at",
         )
     if (labels == blank).any():
         raise InputError(f"a label is {blank}, the blank", hint="give the blank another class")

@@ -547,7 +547,7 @@ def test_long_sequences_do_not_underflow():
         ([[1, -1]], [3], [2], "label -1 is out of range for 3 classes"),
         ([[1, 0]], [3], [2], "a label is 0, the blank"),
         ([[1, 2]], [4], [2], "input length 4 is out of range"),
-        ([[1, 2]], [3], [3], "target length 3 is out of range"),
+        ([[1, 2]], [3], [3], "label length 3 is out of range"),
         ([[1, 2]], [-1], [2], "input length -1 is out of range"),
     ],
 )
