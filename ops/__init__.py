@@ -12,7 +12,6 @@ from graphwright.ops.activation import (
     celu,
     elu,
     gelu,
-    glu,
     log_sigmoid,
     mish,
     selu,
@@ -140,7 +139,7 @@ from graphwright.ops.floating import allclose, copysign, isclose, nan_to_num, ne
 from graphwright.ops.fourier import fft, ifft, irfft, rfft
 from graphwright.ops.gather import one_hot, scatter_add, take
 from graphwright.ops.gather_nd import gather_nd, scatter_nd
-from graphwright.ops.gating import swiglu
+from graphwright.ops.gating import glu, swiglu
 from graphwright.ops.grid_sample import affine_grid, grid_sample
 from graphwright.ops.group_norm import group_norm, instance_norm, local_response_norm
 from graphwright.ops.indexing import index

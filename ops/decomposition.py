@@ -230,7 +230,7 @@ class Eigh(OnSquare):
 
 
 @register
-class EigenValuesOfSymmetric(OnSquare):
+class Eigvalsh(OnSquare):
     """The eigenvalues of symmetric matrices alone, from the smallest up; see `Eigh`.
 
     d/dx = v diag(g) vᵀ, where v are the vectors
@@ -283,5 +283,5 @@ def eigh(x: TensorLike) -> tuple[Tensor, ...]:
 
 @builder
 def eigvalsh(x: TensorLike) -> Tensor:
-    """The eigenvalues of symmetric matrices, from the smallest up; see `Eigh`."""
-    return EigenValuesOfSymmetric()(as_floating(x))
+    """The eigenvalues of symmetric matrices, from the smallest up; see `Eigvalsh`."""
+    return Eigvalsh()(as_floating(x))

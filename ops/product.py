@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from graphwright.graph.dim import Size
 from graphwright.graph.errors import ShapeError
 from graphwright.graph.operator import Operator, register
-from graphwright.graph.tensor import Tensor
+from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject, f32, f64, i32
 from graphwright.ops.checks import check_floating
 from graphwright.ops.comparison import equal
+from graphwright.ops.convert import as_floating, builder
 from graphwright.ops.creation import arange
 from graphwright.ops.movement import expand_dims
 from graphwright.ops.selection import where
@@ -67,4 +68,7 @@ class ProductOfOthers(Operator):
     )
 
 
-product_of_others = ProductOfOthers()
+@builder
+def product_of_others(x: TensorLike) -> Tensor:
+    """For each element the product of all others along the last axis; see `ProductOfOthers`."""
+    return ProductOfOthers()(as_floating(x))

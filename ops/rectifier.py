@@ -133,6 +133,9 @@ class Prelu(Composite, Binary):
     name = "prelu"
     takes = "floating"
 
+    def __call__(self, x: TensorLike, slope: TensorLike) -> Tensor:
+        return super().__call__(x, slope)
+
     def infer(self, x: TensorType, slope: TensorType) -> TensorType:
         return self.typed(x, slope)
 

@@ -558,6 +558,6 @@ def test_wrong_labels_and_lengths_are_refused(targets, times, lengths, message):
 
 def test_ctc_says_what_shapes_it_needs():
     with pytest.raises(
-        ShapeError, match=r"they are \[time, batch, classes\] and \[batch, labels\]"
+        ShapeError, match=r"they are \[time, batch, classes\] and \[batch, length\]"
     ):
         ops.ctc(np.zeros((3, 2)), np.zeros((2, 1), int))
