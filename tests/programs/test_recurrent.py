@@ -57,18 +57,16 @@ def unrolled(cell, x, lengths, start, weights, reverse):
     return gw.scan(step, start, (x, alive), reverse=reverse)
 
 
-def program(kind, cell):
+def program(kind, cell, dtype):
     """The loss and its gradients of a layer that reads both ways."""
-    x = gw.input("x", ("time", "batch", FEATURES), "float64")
+    x = gw.input("x", ("time", "batch", FEATURES), dtype)
     lengths = gw.input("lengths", ("batch",), "int64")
     rows = GATES[kind] * UNITS
     shapes = {"w": (rows, FEATURES), "u": (rows, UNITS), "b": (rows,), "d": (rows,)}
-    both = [
-        [gw.input(name + way, shape, "float64") for name, shape in shapes.items()] for way in "fb"
-    ]
+    both = [[gw.input(name + way, shape, dtype) for name, shape in shapes.items()] for way in "fb"]
     states = "hc" if kind == "lstm" else "h"
-    start = tuple(gw.input(name, ("batch", UNITS), "float64") for name in states)
-    seed = gw.input("seed", ("time", "batch", 2 * UNITS), "float64")
+    start = tuple(gw.input(name, ("batch", UNITS), dtype) for name in states)
+    seed = gw.input("seed", ("time", "batch", 2 * UNITS), dtype)
     parts = [
         unrolled(cell, x, lengths, start, weights, reverse)
         for weights, reverse in zip(both, (False, True), strict=True)
@@ -77,8 +75,7 @@ def program(kind, cell):
     last = sum((state**2).sum() for states, _ in parts for state in states)
     loss = (written * seed).sum() + last
     variables = [x, *start, *both[0], *both[1]]
-    inputs = [x, *start, *both[0], *both[1], lengths, seed]
-    return compiled(inputs, [written, loss, gw.grad(loss, variables)])
+    return variables, [lengths, seed], written, loss
 
 
 # The same by hand, one sequence at a time.
@@ -163,25 +160,55 @@ def reference(kind, x, start, both, lengths, seed):
     return [written, loss, [dx, *dstart, *dweights[0], *dweights[1]]]
 
 
-@pytest.mark.parametrize(
-    ("kind", "cell"),
-    [
-        ("lstm", lstm_by_cell),
-        ("lstm", lstm_written_out),
-        ("gru", gru_by_cell),
-        ("gru", gru_written_out),
-    ],
-)
-def test_ragged_sequences_read_both_ways(kind, cell):
-    run = program(kind, cell)
+def drawn(random, kind, lengths, dtype):
+    """Arrays for all inputs: the variables, then the rest."""
+    time, batch, rows = max(lengths, default=3), len(lengths), GATES[kind] * UNITS
+    x = random.normal(size=(time, batch, FEATURES))
+    start = [random.normal(size=(batch, UNITS)) for _ in range(2 if kind == "lstm" else 1)]
+    shapes = [(rows, FEATURES), (rows, UNITS), (rows,), (rows,)] * 2
+    weights = [random.normal(size=shape) / 2 for shape in shapes]
+    seed = random.normal(size=(time, batch, 2 * UNITS))
+    arrays = [array.astype(dtype) for array in (x, *start, *weights)]
+    return arrays, [np.array(lengths, "int64"), seed.astype(dtype)]
+
+
+CELLS = [
+    ("lstm", lstm_by_cell),
+    ("lstm", lstm_written_out),
+    ("gru", gru_by_cell),
+    ("gru", gru_written_out),
+]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-9), ("float32", 2e-6)])
+@pytest.mark.parametrize(("kind", "cell"), CELLS)
+def test_ragged_sequences_read_both_ways(kind, cell, dtype, tolerance):
+    variables, rest, written, loss = program(kind, cell, dtype)
+    run = compiled([*variables, *rest], [written, loss, gw.grad(loss, variables)])
     random = np.random.default_rng(0)
-    rows = GATES[kind] * UNITS
-    shapes = [(rows, FEATURES), (rows, UNITS), (rows,), (rows,)]
-    both = [[random.normal(size=shape) / 2 for shape in shapes] for _ in range(2)]
     for lengths in ([6, 3, 0, 1], [2], []):
-        time, batch = max(lengths, default=3), len(lengths)
-        x = random.normal(size=(time, batch, FEATURES))
-        start = [random.normal(size=(batch, UNITS)) for _ in range(2 if kind == "lstm" else 1)]
-        seed = random.normal(size=(time, batch, 2 * UNITS))
-        found = run(x, *start, *both[0], *both[1], lengths, seed)
-        assert_close(found, reference(kind, x, start, both, lengths, seed))
+        arrays, others = drawn(random, kind, lengths, dtype)
+        x, *start = (array.astype("float64") for array in arrays[:-8])
+        both = [[array.astype("float64") for array in arrays[k:][:4]] for k in (-8, -4)]
+        wanted = reference(kind, x, start, both, lengths, others[1].astype("float64"))
+        assert_close(run(*arrays, *others), wanted, tolerance)
+
+
+@pytest.mark.parametrize(("kind", "cell"), CELLS)
+def test_second_derivatives_of_both_modes_are_the_same_and_slopes_of_the_first(kind, cell):
+    variables, rest, _, loss = program(kind, cell, "float64")
+    along = [gw.input(f"along{i}", x.shape, x.dtype) for i, x in enumerate(variables)]
+    gradients = gw.grad(loss, variables)
+    forward = gw.jvp(gradients, variables, along)
+    slope = gw.jvp(loss, variables, along)
+    run = compiled([*variables, *rest, *along], [gradients, forward, gw.grad(slope, variables)])
+    random = np.random.default_rng(1)
+    arrays, others = drawn(random, kind, [3, 1], "float64")
+    moves = [random.normal(size=array.shape) for array in arrays]
+    _, one, other = run(*arrays, *others, *moves)
+    assert_close(one, other)
+    ends = [
+        run(*(a + step * m for a, m in zip(arrays, moves, strict=True)), *others, *moves)[0]
+        for step in (1e-5, -1e-5)
+    ]
+    assert_close(one, [(a - b) / 2e-5 for a, b in zip(*ends, strict=True)], 1e-6)
