@@ -10,6 +10,7 @@ from support.diagrams import read_dot, read_mermaid
 import graphwright as gw
 from graphwright import ops
 from graphwright.graph.graph import Graph
+from graphwright.graph.node import Origin, derived
 from graphwright.viz.builder import view_of
 from graphwright.viz.dot import dot
 from graphwright.viz.fold import folded
@@ -220,6 +221,27 @@ def test_a_state_that_stays_as_it_is_goes_round_all_the_same():
     _, y = gw.scan(lambda h, row: (h, h * row), x.sum(), x)
     for diagram in diagrams(Graph([x], [y])):
         assert edges(diagram, "carried", "carried", "next") == 1
+
+
+def test_a_constant_that_a_loop_goes_on_with_is_told_from_what_it_starts_with():
+    x = gw.input("x", (2,))
+    one, two = gw.constant(np.float32(1)), gw.constant(np.float32(2))
+    _, y = gw.scan(lambda h, row: (two, h * row), one, x)
+    for diagram in diagrams(Graph([x], [y])):
+        assert edges(diagram, "2.0", "carried", "next") == 1
+        assert edges(diagram, "1.0", "carried", "next") == 0
+
+
+@pytest.mark.parametrize("phase", ["forward", "backward"])
+def test_what_leaves_a_loop_stands_behind_its_steps(phase):
+    x = gw.input("x", (3, 2))
+    with derived(Origin(phase=phase)):
+        last, _ = gw.scan(lambda h, row: (ops.exp(h) * row, None), ops.zeros((2,)), x)
+    written = dot(view_of(Graph([x], [last])))
+    diagram = read_dot(written)
+    step, leaves = diagram.find("multiply"), diagram.find("scan")
+    upper, lower = (step, leaves) if phase == "forward" else (leaves, step)
+    assert f"  {upper} -> {lower} [style=invis" in written
 
 
 @gw.ops.register

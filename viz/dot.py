@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from graphwright.viz import style
-from graphwright.viz.layout import Line, arrange, attached, stacked
+from graphwright.viz.layout import Line, arrange, attached, closed, stacked
 from graphwright.viz.view import Cluster, GraphView, Vertex
 
 Direction = Literal["down", "right"]
@@ -174,6 +174,8 @@ def _lines(view: GraphView, direction: Direction, badges: Badges) -> Iterator[st
         side = ("e" if direction == "down" else "s") if line.edge.kind == "next" else ""
         upper, lower = (_end(key, badges, side) for key in (line.upper, line.lower))
         yield f"  {upper} -> {lower} [{_line(line, view)}]"
+    for upper, lower in closed(view, lines):
+        yield f"  {upper} -> {lower} [style=invis weight=0]"
     for number, (first, second) in enumerate(stacked(view, lines)):
         above, below = f"{{{' '.join(first)}}}", f"{{{' '.join(second)}}}"
         if len(first) * len(second) > _PAIRS:

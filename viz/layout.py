@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from graphwright.viz.view import Edge, GraphView, Phase, Vertex
+from graphwright.viz.view import Cluster, Edge, GraphView, Phase, Vertex
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,12 @@ class Line:
 
 def attached(view: GraphView) -> dict[str, list[Vertex]]:
     """The badges that are drawn as a part of their only reader, by the reader's key."""
-    written = {edge.head for edge in view.edges if edge.kind == "update"}
+    apart = {edge.head for edge in view.edges if edge.kind == "update"}
+    # What a loop starts with and what it goes on with are told apart by their edges.
+    apart |= {edge.tail for edge in view.edges if edge.kind == "next"}
     readers: dict[str, list[str]] = {}
     for edge in view.edges:
-        if view.vertices[edge.tail].badge and edge.tail not in written:
+        if view.vertices[edge.tail].badge and edge.tail not in apart:
             readers.setdefault(edge.tail, []).append(edge.head)
     found: dict[str, list[Vertex]] = {}
     for badge, heads in readers.items():
@@ -74,6 +76,19 @@ def _mirrors(view: GraphView) -> bool:
         and view.vertices[edge.head].phase == "forward"
         for edge in view.edges
     )
+
+
+def closed(view: GraphView, lines: Iterable[Line]) -> Iterator[tuple[str, str]]:
+    """Pairs of vertices, the first above the second, that keep what leaves a loop behind its steps.
+
+    What is carried leaves from where it comes in, so that nothing else would.
+    """
+    last = {m.key: m.members[-1] for _, m in view.walk() if isinstance(m, Cluster)}
+    for line in lines:
+        if line.edge.kind == "next" and view.around[line.edge.head]:
+            step, leaves = line.edge.tail, last[view.around[line.edge.head][-1]]
+            if isinstance(leaves, Vertex) and leaves.key != step:
+                yield (step, leaves.key) if line.upward else (leaves.key, step)
 
 
 def stacked(view: GraphView, lines: Sequence[Line]) -> Iterator[tuple[list[str], list[str]]]:
