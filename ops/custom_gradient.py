@@ -108,8 +108,8 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
 
     function: takes tensors (or tuples, lists and dicts of them) and gives a pair: its outputs, and
               a function from the outputs' gradients, one argument each, to the inputs' gradients,
-              one for each input tensor, in order: None for one that has none. That function may
-              use whatever the first one computed
+              one for each input tensor, in order: None for one that has none; or in the inputs'
+              own structure. That function may use whatever the first one computed
 
     >>> @gw.custom_gradient
     ... def clipped_gradient(x):
@@ -139,16 +139,18 @@ def _applied(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     outputs = [as_tensor(leaf) for leaf in flatten(answer[0])]
     with derived(Origin()):
         received = [Input(f"g{i}", out.type)() for i, out in enumerate(outputs)]
-    gradients = _gradients(inputs, answer[1](*received))
+    gradients = _gradients(arguments, inputs, answer[1](*received))
     made = CustomGradient(_closed(inputs, outputs), _closed([*inputs, *received], gradients)).apply(
         *given
     )
     return unflatten(answer[0], made)
 
 
-def _gradients(inputs: Sequence[Tensor], answer: Any) -> list[Tensor]:
+def _gradients(arguments: tuple[Any, ...], inputs: Sequence[Tensor], answer: Any) -> list[Tensor]:
     """What the user's function gives, as one gradient for each input."""
-    found = list(answer) if isinstance(answer, tuple | list) else [answer]
+    found = _spread(answer, arguments[0] if len(arguments) == 1 else arguments)
+    if len(found) != len(inputs):
+        found = list(answer) if isinstance(answer, tuple | list) else [answer]
     if len(found) != len(inputs):
         raise GradientError(
             f"{len(found)} gradients are given for {len(inputs)} inputs",
@@ -164,6 +166,22 @@ def _gradients(inputs: Sequence[Tensor], answer: Any) -> list[Tensor]:
                 hint="a gradient has the type of its input: sum over what was broadcast",
             )
     return gradients
+
+
+def _spread(answer: Any, structure: Any) -> list[Any]:
+    """The gradients for the leaves of `structure`, in which `answer` comes; None for all of a part
+    that has none. Fewer where it comes in another one."""
+    if answer is None:
+        return [None] * len(flatten(structure))
+    if isinstance(answer, dict) and isinstance(structure, dict):
+        same = answer.keys() == structure.keys()
+        pairs = [(answer[key], item) for key, item in structure.items()] if same else []
+    elif isinstance(answer, tuple | list) and isinstance(structure, tuple | list):
+        same = len(answer) == len(structure)
+        pairs = list(zip(answer, structure, strict=True)) if same else []
+    else:
+        return [] if isinstance(answer, dict | tuple | list) else [answer]
+    return [gradient for part, inner in pairs for gradient in _spread(part, inner)]
 
 
 def _closed(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Graph:

@@ -266,6 +266,17 @@ def test_a_gradient_of_ones_own_may_use_what_was_computed():
     assert [node.op.name for node in Graph([x], [y]).operations] == ["custom_gradient"]
 
 
+def test_custom_gradients_come_in_the_structure_of_the_inputs():
+    @gw.custom_gradient
+    def product(both, scale):
+        (x, y) = both["x"], both["y"]
+        return x * y * scale, lambda g: ({"y": g * x * 10, "x": g * y}, None)
+
+    x, y = gw.input("x", (), "float64"), gw.input("y", (), "float64")
+    found = gw.grad(product({"x": x, "y": y}, 2.0), [x, y])
+    assert [float(each) for each in value(found, {x: 3.0, y: 5.0})] == [5, 30]
+
+
 def test_custom_gradients_refuse_what_would_be_lost():
     x, w = vector(), gw.parameter("w", np.ones(3))
     with pytest.raises(gw.GradientError, match="uses w from around it, whose gradient would be l"):
