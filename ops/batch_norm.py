@@ -8,7 +8,7 @@ from operator import add
 
 from graphwright.graph.dim import Size, product
 from graphwright.graph.dim import maximum as largest
-from graphwright.graph.dtype import DType, float32, float64
+from graphwright.graph.dtype import float64
 from graphwright.graph.errors import AttributeValueError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
@@ -23,7 +23,7 @@ from graphwright.ops.normalization import Standardized, across, weight
 from graphwright.ops.reduction import sum
 from graphwright.ops.selection import stop_gradient
 from graphwright.ops.shapes import check_axis, normalize_axis
-from graphwright.ops.statistics import widened
+from graphwright.ops.statistics import wide_dtype, widened
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,11 +50,6 @@ class ByChannel(Composite):
     def others(self, x: Tensor) -> tuple[int, ...]:
         """The axes of `x` besides that of the channels."""
         return tuple(i for i in range(x.ndim) if i != self.axis)
-
-
-def wide_dtype(dtype: DType) -> DType:
-    """The dtype of statistics: float32 for 16-bit floats."""
-    return float32 if dtype.itemsize < 4 else dtype
 
 
 @register
@@ -281,7 +276,7 @@ def running_statistics(
 
     mean, variance: what `batch_norm` gives
     count:          how many elements each of them is of; `x.size // channels`
-    momentum:       the weight of the batch, from 0 to 1 (1 minus what some others call so)
+    momentum:       the weight of the batch, from 0 to 1, as in PyTorch; 1 minus that of Keras
 
     The variance of a batch is made that of the population (Bessel's correction); that of a single
     element is 0 and stays so. No gradient flows through either. Raises AttributeValueError for

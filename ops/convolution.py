@@ -28,8 +28,8 @@ class Conv(Trilinear):
          counts = ⌊(size + padding - dilation·(window - 1) - 1) / stride⌋ + 1
 
     out[n, o, i] = Σ x[n, c, i·stride + k·dilation - padding] w[o, c, k] over c and k: the
-    cross-correlation of signal processing (Dumoulin and Visin, "A guide to convolution arithmetic
-    for deep learning", 2016). With groups, the channels and the new channels are split evenly, and
+    cross-correlation of signal processing (Dumoulin and Visin, A guide to convolution arithmetic
+    for deep learning, 2016). With groups, the channels and the new channels are split evenly, and
     each group sees its own. 16-bit floats are computed in float32.
     d/dx = conv_transpose(g, w), d/dw = conv_weight_gradient(x, g)
     """
@@ -135,7 +135,7 @@ class ConvTranspose(Trilinear):
     out: [examples, new channels, *sizes]
 
     out[n, c, j] = Σ x[n, o, i] w[o, c, k] over o, and i·stride + k·dilation - padding = j
-    (Zeiler et al., "Deconvolutional networks", 2010). 16-bit floats are computed in float32.
+    (Zeiler et al., Deconvolutional networks, 2010). 16-bit floats are computed in float32.
     d/dx = conv(g, w), d/dw = conv_weight_gradient(g, x)
     """
 

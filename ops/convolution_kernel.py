@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphwright.graph.dtype import float32, is_floating
+from graphwright.ops.statistics import wide_dtype
 from graphwright.ops.window import Windows, taps
 
 _BLOCK_BYTES = 1 << 21
@@ -84,14 +84,9 @@ class Geometry:
         return tap.reshape(-1, *(1,) * len(self.window))
 
 
-def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """What to compute in: 16-bit floats as float32."""
-    return float32 if is_floating(dtype) and dtype.itemsize == 2 else dtype
-
-
 def convolve(out: Array, x: Array, w: Array, at: Geometry) -> None:
     """out[n, o, i] = Σ x[n, c, i·stride + k·dilation - padding] w[o, c, k] over c and k."""
-    dtype = wide(x.dtype)
+    dtype = wide_dtype(x.dtype)
     matrices, alone = at.matrices(w, dtype), at.depthwise(w)
     for some in at.blocks(len(x), x.shape[1], dtype.itemsize):
         padded = at.padded(x[some], dtype)
@@ -114,7 +109,7 @@ def _convolve_channels(x: Array, w: Array, at: Geometry) -> Array:
 
 def convolve_transposed(out: Array, y: Array, w: Array, at: Geometry) -> None:
     """out[n, c, j] = Σ y[n, o, i] w[o, c, k] over o, and i·stride + k·dilation - padding = j."""
-    dtype = wide(y.dtype)
+    dtype = wide_dtype(y.dtype)
     matrices, alone = at.matrices(w, dtype).swapaxes(1, 2), at.depthwise(w)
     sizes = [size + sum(pair) for size, pair in zip(out.shape[2:], at.padding, strict=True)]
     for some in at.blocks(len(y), out.shape[1], dtype.itemsize):
@@ -133,7 +128,7 @@ def convolve_transposed(out: Array, y: Array, w: Array, at: Geometry) -> None:
 
 def correlate(out: Array, x: Array, y: Array, at: Geometry) -> None:
     """out[o, c, k] = Σ x[n, c, i·stride + k·dilation - padding] y[n, o, i] over n and i."""
-    dtype = wide(x.dtype)
+    dtype = wide_dtype(x.dtype)
     alone = at.depthwise(out)
     total = np.zeros(at.matrices(out, dtype).shape, dtype)
     for some in at.blocks(len(x), x.shape[1], dtype.itemsize):

@@ -51,7 +51,7 @@ class Cholesky(OnSquare):
 
     Of a matrix that is not symmetric it takes (x + xᵀ)/2.
     d/dx = (s + sᵀ)/2, where s = out⁻ᵀ Φ(outᵀ g) out⁻¹ and Φ takes the lower triangle with half of
-    the diagonal (Murray, "Differentiation of the Cholesky decomposition", 2016, eq. 10)
+    the diagonal (Murray, Differentiation of the Cholesky decomposition, 2016, eq. 10)
     Raises InputError when run on a matrix that is not positive definite.
     """
 
@@ -96,7 +96,7 @@ class QR(OnMatrix):
 
     For m rows and n columns q is of m by k, r of k by n, where k is the smaller of m and n.
     d/dx = (g_q + q C(m)) r⁻ᵀ, where m = r g_rᵀ - g_qᵀ q and C copies the lower triangle to the
-    upper one (Seeger et al., "Auto-differentiating linear algebra", 2017, §4.2); where n > m the
+    upper one (Seeger et al., Auto-differentiating linear algebra, 2017, §4.2); where n > m the
     same by the first m columns, as the others of r are qᵀ x. Exists where those columns are
     independent, and must know from the sizes which is larger, m or n.
     """
@@ -181,8 +181,8 @@ class Eigh(OnSquare):
     x vectors = vectors · values, a column of `vectors` for each value; the first of its largest
     elements is positive. Of a matrix that is not symmetric it takes (x + xᵀ)/2.
     d/dx = v (diag(g_values) + F ∘ (vᵀ g_vectors)) vᵀ, made symmetric, where v are the vectors and
-    F[i, j] = 1/(values[j] - values[i]), F[i, i] = 0 (Giles, "Collected matrix derivative results
-    for forward and reverse mode algorithmic differentiation", 2008, §3.1). Vectors of equal
+    F[i, j] = 1/(values[j] - values[i]), F[i, i] = 0 (Giles, Collected matrix derivative results
+    for forward and reverse mode algorithmic differentiation, 2008, §3.1). Vectors of equal
     eigenvalues have no derivative: it is nan.
     Raises InputError when run on nan or an infinity.
     """

@@ -39,8 +39,8 @@ class _Determinant(OnSquare):
 class Determinant(_Determinant):
     """The determinant of each square matrix; 1 of one without rows. Large ones overflow: `slogdet`.
 
-    d/dx = g out x⁻ᵀ (Giles, "Collected matrix derivative results for forward and reverse mode
-    algorithmic differentiation", 2008, §2.2.4); of a singular matrix it is refused when run
+    d/dx = g out x⁻ᵀ (Giles, Collected matrix derivative results for forward and reverse mode
+    algorithmic differentiation, 2008, §2.2.4); of a singular matrix it is refused when run
     """
 
     name = "det"
@@ -70,8 +70,8 @@ class Determinant(_Determinant):
 class SignAndLogDeterminant(_Determinant):
     """The sign of each determinant, 1, 0 or -1, and the logarithm of its size; -inf for 0.
 
-    d logarithm/dx = x⁻ᵀ (Giles, "Collected matrix derivative results for forward and reverse mode
-    algorithmic differentiation", 2008, §2.2.4); of a singular matrix it is refused when run. The
+    d logarithm/dx = x⁻ᵀ (Giles, Collected matrix derivative results for forward and reverse mode
+    algorithmic differentiation, 2008, §2.2.4); of a singular matrix it is refused when run. The
     sign has no gradient.
     """
 

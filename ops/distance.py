@@ -205,7 +205,7 @@ def pairwise_distance(
 ) -> Tensor:
     """The p-norm of x - y + epsilon along `axis`; see `PairwiseDistance`.
 
-    epsilon: what is added to each difference: 0 here, where some add 1e-6 to have a gradient
+    epsilon: what is added to each difference; PyTorch's is 1e-6, which no gradient needs here
     """
     first, second = operands(None, x, y)
     place = _axis(axis, first, second)

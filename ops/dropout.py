@@ -21,8 +21,8 @@ from graphwright.ops.shapes import shape_text
 class Dropout(Composite):
     """Each element set to 0 with probability `rate`, the others scaled by 1 / (1 - rate).
 
-    So the mean stays (Srivastava et al., "Dropout: a simple way to prevent neural networks from
-    overfitting", JMLR 2014). What is dropped is a function of the key.
+    So the mean stays (Srivastava et al., Dropout: a simple way to prevent neural networks from
+    overfitting, JMLR 2014). What is dropped is a function of the key.
     d/dx = 1 / (1 - rate) where x was kept, else 0
 
     key: u64[..., 2]; the axes of an array of keys are the first ones of x

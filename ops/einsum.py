@@ -35,7 +35,7 @@ class Einsum(Composite):
 
     The equation names each axis of each input by a letter: "ij,jk->ik" is the matrix product. A
     letter twice in a term stands for the diagonal; "..." for any axes, which broadcast.
-    Source: Einstein, "Die Grundlage der allgemeinen Relativitätstheorie", 1916, §5, as NumPy's
+    Source: Einstein, Die Grundlage der allgemeinen Relativitätstheorie, 1916, §5, as NumPy's
     `einsum` writes it.
 
     Made of products of two at a time, in the order that takes the fewest operations (see

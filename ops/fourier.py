@@ -1,8 +1,8 @@
 """Discrete Fourier transforms; complex numbers are pairs of tensors, real and imaginary parts.
 
 Of a signal x of size n along an axis, X[k] = c Σ x[j] exp(-2πi jk/n), and back,
-x[j] = c' Σ X[k] exp(2πi jk/n), with c c' = 1/n (J. W. Cooley and J. W. Tukey, "An algorithm for the
-machine calculation of complex Fourier series", Math. Comp. 19, 1965). The norm says which is what,
+x[j] = c' Σ X[k] exp(2πi jk/n), with c c' = 1/n (J. W. Cooley and J. W. Tukey, An algorithm for the
+machine calculation of complex Fourier series, Math. Comp. 19, 1965). The norm says which is what,
 as in NumPy: "backward" (c = 1), "ortho" (c = c' = 1/√n) or "forward" (c' = 1).
 """
 

@@ -76,23 +76,23 @@ def glu(x: TensorLike, axis: int = -1) -> Tensor:
 
 @register
 class SwiGlu(Composite, Binary):
-    """silu(gate) · x: x let through by a gate, in the feed-forward part of a Transformer.
+    """silu(gate) · value: a value let through by a gate, in the feed-forward part of a Transformer.
 
-    d/dgate = (σ(gate) + gate σ(gate) (1 - σ(gate))) x, d/dx = silu(gate)
+    d/dgate = (σ(gate) + gate σ(gate) (1 - σ(gate))) value, d/dvalue = silu(gate)
     Source: Shazeer, GLU variants improve Transformer, 2020, https://arxiv.org/abs/2002.05202.
     """
 
     name = "swiglu"
     takes = "floating"
 
-    def __call__(self, gate: TensorLike, x: TensorLike) -> Tensor:
-        return super().__call__(gate, x)
+    def __call__(self, gate: TensorLike, value: TensorLike) -> Tensor:
+        return super().__call__(gate, value)
 
-    def infer(self, gate: TensorType, x: TensorType) -> TensorType:
-        return self.typed(gate, x)
+    def infer(self, gate: TensorType, value: TensorType) -> TensorType:
+        return self.typed(gate, value)
 
-    def decompose(self, gate: Tensor, x: Tensor) -> Tensor:
-        return silu(gate) * x
+    def decompose(self, gate: Tensor, value: Tensor) -> Tensor:
+        return silu(gate) * value
 
     cases = (
         Case(f32["n", 4], f32["n", 4]),

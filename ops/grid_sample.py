@@ -59,7 +59,7 @@ class GridSample(Composite):
 
     16-bit floats are interpolated as float32. The gradient of x is that of what was read, times
     the weights; that of a coordinate is the slope between the elements around it, 0 for the nearest
-    and beyond the border (Jaderberg et al., "Spatial transformer networks", 2015).
+    and beyond the border (Jaderberg et al., Spatial transformer networks, 2015).
     """
 
     name = "grid_sample"

@@ -32,9 +32,9 @@ class PseudoInverse(OfSingularValues):
     rtol: those up to rtol times the largest are taken for 0; None is the larger size of the matrix
           times the distance from 1 to the next number
 
-    d/dx = -outᵀ g outᵀ + (1 - x out) gᵀ out outᵀ + outᵀ out gᵀ (1 - out x) (Golub and Pereyra, "The
+    d/dx = -outᵀ g outᵀ + (1 - x out) gᵀ out outᵀ + outᵀ out gᵀ (1 - out x) (Golub and Pereyra, The
     differentiation of pseudo-inverses and nonlinear least squares problems whose variables
-    separate", 1973, eq. 4.12), where the rank stays the same nearby
+    separate, 1973, eq. 4.12), where the rank stays the same nearby
     Raises InputError when run on nan or an infinity.
     """
 
@@ -143,7 +143,7 @@ class MatrixRank(OfSingularValues):
 class LeastSquares(Composite):
     """The x with the smallest Σ (a x - b)² for each column of `b`; of several the shortest.
 
-    out = pinv(a) b (Penrose, "On best approximate solutions of linear matrix equations", 1956)
+    out = pinv(a) b (Penrose, On best approximate solutions of linear matrix equations, 1956)
 
     rtol: singular values up to rtol times the largest are taken for 0; see `PseudoInverse`
     """

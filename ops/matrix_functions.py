@@ -98,10 +98,10 @@ _LARGEST_NORM = 5.371920351148152
 class MatrixExponential(OnSquare):
     """The exponential of each square matrix: Σ xᵏ/k!. Solutions of y' = x y are out y₀.
 
-    By the Padé approximant of order 13 to x/2ˢ, squared s times (Higham, "The scaling and squaring
-    method for the matrix exponential revisited", 2005).
-    d/dx = the upper right block of the exponential of [[xᵀ, g], [0, xᵀ]] (Mathias, "A chain rule
-    for matrix functions and applications", 1996)
+    By the Padé approximant of order 13 to x/2ˢ, squared s times (Higham, The scaling and squaring
+    method for the matrix exponential revisited, 2005).
+    d/dx = the upper right block of the exponential of [[xᵀ, g], [0, xᵀ]] (Mathias, A chain rule
+    for matrix functions and applications, 1996)
     """
 
     name = "expm"

@@ -1,4 +1,4 @@
-"""Norms of vectors: how long they are, for each of the usual meanings of long."""
+"""Norms of vectors."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graphwright.graph.errors import ShapeError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Axis, Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
@@ -21,7 +20,7 @@ from graphwright.ops.creation import full
 from graphwright.ops.exponential import exp, log, rsqrt
 from graphwright.ops.extremum import maximum
 from graphwright.ops.movement import expand_dims
-from graphwright.ops.reduction import max, sum
+from graphwright.ops.reduction import max, refuse_empty, sum
 from graphwright.ops.shapes import behind, check_axes, normalize_axes, normalize_axis
 from graphwright.ops.statistics import mean, widened
 
@@ -35,9 +34,7 @@ class _AlongAxes(Composite):
     def infer(self, x: TensorType) -> TensorType:
         check_axes(self.axes, x.rank)
         check_floating(x)
-        for axis in self.axes:
-            if x.shape[axis] == 0:
-                raise ShapeError(f"axis {axis} is empty: it has no {self.name}")
+        refuse_empty(self.name, x.shape, self.axes)
         return x
 
     def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:

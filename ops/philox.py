@@ -1,7 +1,7 @@
 """Random bits from keys: the same key gives the same bits, always.
 
-The generator is Philox 4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy
-as 1, 2, 3", SC 2011, https://doi.org/10.1145/2063384.2063405). It keeps no state: a block of four
+The generator is Philox 4x32-10 (Salmon, Moraes, Dror and Shaw, Parallel random numbers: as easy
+as 1, 2, 3, SC 2011, https://doi.org/10.1145/2063384.2063405). It keeps no state: a block of four
 32-bit words is a function of a 64-bit key and a 128-bit counter. So no element depends on another,
 on their order, or on what computes them.
 

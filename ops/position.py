@@ -34,7 +34,7 @@ from graphwright.ops.exponential import exp
 from graphwright.ops.joining import concatenate, split, stack
 from graphwright.ops.movement import expand_dims, reshape, sum_to
 from graphwright.ops.shapes import broadcast, shape_text
-from graphwright.ops.statistics import widened
+from graphwright.ops.statistics import wide_dtype, widened
 from graphwright.ops.trigonometric import cos, sin
 
 
@@ -65,8 +65,7 @@ class SinusoidalEncoding(Composite):
         return TensorType(self.dtype, (*positions.shape, self.features))
 
     def decompose(self, positions: Tensor) -> Tensor:
-        wide = float32 if self.dtype.itemsize < 4 else self.dtype
-        angles = wave_angles(cast(positions, wide), self.features, self.base)
+        angles = wave_angles(cast(positions, wide_dtype(self.dtype)), self.features, self.base)
         waves = reshape(stack([sin(angles), cos(angles)], -1), (*positions.shape, self.features))
         return cast(waves, self.dtype)
 

@@ -233,7 +233,7 @@ class GruCell(_Cell):
 
     [r, z, n] = W x + b, [r̃, z̃, ñ] = U h + d (in blocks of H), h' = (1 - Z) · N + Z · h, where
     R = σ(r + r̃) and Z = σ(z + z̃), and N is
-    tanh(n + R · ñ) when the reset comes after the product (the one of fast libraries), or
+    tanh(n + R · ñ) when the reset comes after the product (as in cuDNN), or
     tanh(n + Uₙ (R · h) + dₙ) when it comes before, as first published
 
     x [..., I], h [..., H]; W `input_weight` [3·H, I], U `state_weight` [3·H, H]; b `input_bias`

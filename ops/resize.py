@@ -59,8 +59,8 @@ class Resize(Composite):
     nearest:       the element at c, rounded as `rounding` says: "round_prefer_floor" or "..._ceil"
                    differ in what becomes of halves, "floor" and "ceil" round one way
     linear:        between the two elements around c, by their distances
-    cubic:         from four elements around c, by the kernel of Keys, "Cubic convolution
-                   interpolation for digital image processing", 1981, with a = cubic_coefficient
+    cubic:         from four elements around c, by the kernel of Keys, Cubic convolution
+                   interpolation for digital image processing, 1981, with a = cubic_coefficient
 
     Where elements are missing at an end, the last one stands for them. Axes are resized one by
     one, and 16-bit floats interpolated as float32. The gradient of x is that of what was read,

@@ -46,7 +46,7 @@ class SVD(OfSingularValues):
     uᵀ u = vh vhᵀ = 1. The first of the largest elements in each column of u is positive.
     d/dx = u ((F ∘ (uᵀ g_u - g_uᵀ u)) diag(s) + diag(s) (F ∘ (vᵀ g_v - g_vᵀ v)) + diag(g_s)) vᵀ
     + (1 - u uᵀ) g_u diag(1/s) vᵀ + u diag(1/s) g_vᵀ (1 - v vᵀ), where F[i, j] = 1/(s[j]² - s[i]²)
-    and F[i, i] = 0 (Townsend, "Differentiating the singular value decomposition", 2016). The
+    and F[i, i] = 0 (Townsend, Differentiating the singular value decomposition, 2016). The
     vectors of equal singular values have no derivative: it is nan, and so it is where those of a
     matrix that is not square belong to 0.
     Raises InputError when run on nan or an infinity.

@@ -45,8 +45,8 @@ B = [[1.0, 0.5], [-2.0, 0.75], [0.25, -1.5]]
 class Inverse(OnSquare):
     """The inverse of each square matrix: x out = out x = 1. To solve equations, `solve` is better.
 
-    d/dx = -outᵀ g outᵀ (Giles, "Collected matrix derivative results for forward and reverse mode
-    algorithmic differentiation", 2008, §2.2.3)
+    d/dx = -outᵀ g outᵀ (Giles, Collected matrix derivative results for forward and reverse mode
+    algorithmic differentiation, 2008, §2.2.3)
     Raises InputError when run on a singular matrix.
     """
 
@@ -108,8 +108,8 @@ class Solve(_Equations):
 
     What is before the last two axes broadcasts.
     out = a⁻¹ b, by elimination with exchange of rows
-    d/db = a⁻ᵀ g, d/da = -(d/db) outᵀ (Giles, "Collected matrix derivative results for forward and
-    reverse mode algorithmic differentiation", 2008, §2.3.1), summed over what was broadcast
+    d/db = a⁻ᵀ g, d/da = -(d/db) outᵀ (Giles, Collected matrix derivative results for forward and
+    reverse mode algorithmic differentiation, 2008, §2.3.1), summed over what was broadcast
     Raises InputError when run on a singular matrix.
     """
 
@@ -158,8 +158,8 @@ class TriangularSolve(_Equations):
 
     out = a⁻¹ b, by substitution, block by block (Golub and Van Loan, Matrix Computations, 2013,
     §3.1.4)
-    d/db = a⁻ᵀ g, d/da = the triangle of -(d/db) outᵀ (Giles, "Collected matrix derivative results
-    for forward and reverse mode algorithmic differentiation", 2008, §2.3.1)
+    d/db = a⁻ᵀ g, d/da = the triangle of -(d/db) outᵀ (Giles, Collected matrix derivative results
+    for forward and reverse mode algorithmic differentiation, 2008, §2.3.1)
     Raises InputError when run on a zero on the diagonal.
     """
 

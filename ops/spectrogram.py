@@ -36,7 +36,7 @@ class Stft(Composite):
     """The Fourier transforms of a signal's frames, each multiplied by a window.
 
     X[..., t, k] = Σ x[..., t·hop + j] window[j] exp(-2πi jk/length), k ≤ length/2 (J. B. Allen and
-    L. R. Rabiner, "A unified approach to short-time Fourier analysis and synthesis", Proc. IEEE 65,
+    L. R. Rabiner, A unified approach to short-time Fourier analysis and synthesis, Proc. IEEE 65,
     1977)
 
     x:      floating [..., size]
@@ -84,8 +84,8 @@ class Istft(Composite):
     """The signal whose short-time transforms are nearest to the given ones: `stft` inverted.
 
     x[n] = Σ_t window[n - t·hop] y_t[n - t·hop] / Σ_t window[n - t·hop]², where y_t is the inverse
-    transform of frame t (D. W. Griffin and J. S. Lim, "Signal estimation from modified short-time
-    Fourier transform", IEEE Trans. ASSP 32, 1984, eq. 6); 0 where no window looks
+    transform of frame t (D. W. Griffin and J. S. Lim, Signal estimation from modified short-time
+    Fourier transform, IEEE Trans. ASSP 32, 1984, eq. 6); 0 where no window looks
 
     real, imag: floating [..., frames, ⌊length/2⌋ + 1]
     window:     [length], of their dtype
@@ -183,7 +183,7 @@ def hann_window(size: Size, periodic: bool = True, dtype: DTypeLike = float32) -
     size:     may be symbolic
     periodic: n = size, for transforms; else n = size - 1, which is symmetric, as in NumPy
 
-    R. B. Blackman and J. W. Tukey, "The measurement of power spectra", Bell System Technical
+    R. B. Blackman and J. W. Tukey, The measurement of power spectra, Bell System Technical
     Journal 37, 1958, appendix B.5; this, and the other two windows.
     """
     return _cosines(size, periodic, dtype, (0.5, -0.5))

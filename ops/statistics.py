@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from graphwright.graph.dim import Dim
-from graphwright.graph.dtype import float32, float64, is_floating
+from graphwright.graph.dtype import DType, float32, float64, is_floating
 from graphwright.graph.errors import AttributeValueError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Axis, Tensor, TensorLike
@@ -21,11 +21,14 @@ from graphwright.ops.selection import stop_gradient, where
 from graphwright.ops.shapes import normalize_axes
 
 
+def wide_dtype(dtype: DType) -> DType:
+    """What to compute in for a dtype: float32 for 16-bit floats, itself for others."""
+    return float32 if is_floating(dtype) and dtype.itemsize == 2 else dtype
+
+
 def widened(x: Tensor) -> Tensor:
     """`x` in a dtype fit for sums: 16-bit floats as float32, integers and booleans as float64."""
-    if not is_floating(x.dtype):
-        return cast(x, float64)
-    return cast(x, float32) if x.dtype.itemsize < 4 else x
+    return cast(x, wide_dtype(x.dtype) if is_floating(x.dtype) else float64)
 
 
 class _Statistic(Composite, Reduction):

@@ -258,7 +258,7 @@ class _Search:
     def greedy(self) -> Tree:
         """Always the pair whose contraction frees most memory, the cheaper one of equals.
 
-        Source: Gray and Kourtis, "Hyper-optimized tensor network contraction", Quantum 5, 2021.
+        Source: Gray and Kourtis, Hyper-optimized tensor network contraction, Quantum 5, 2021.
         """
         trees: dict[int, Tree] = {1 << i: 1 << i for i in range(len(self.terms))}
         while len(trees) > 1:

@@ -26,7 +26,7 @@ class Kron(Composite):
 
     out[i·m + j, ...] = x[i, ...] y[j, ...], where y has m elements along the axis, for every axis.
     The input of lower rank gets axes of size 1 in front.
-    Source: Van Loan, "The ubiquitous Kronecker product", J. Comput. Appl. Math. 123, 2000.
+    Source: Van Loan, The ubiquitous Kronecker product, J. Comput. Appl. Math. 123, 2000.
     """
 
     name = "kron"

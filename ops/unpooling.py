@@ -108,7 +108,7 @@ class MaxUnpool(Composite):
     out:     [examples, channels, *sizes]
 
     Where an index repeats, the last element in C order is set. The gradient of an element is what
-    is at its index (Zeiler and Fergus, "Visualizing and understanding convolutional networks",
+    is at its index (Zeiler and Fergus, Visualizing and understanding convolutional networks,
     2014; ONNX MaxUnpool). Raises InputError when run on an index out of range.
     """
 
