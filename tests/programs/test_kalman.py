@@ -135,7 +135,7 @@ def test_noise_is_found_by_the_likelihood():
     random = np.random.default_rng(3)
     truth = [np.diag([0.9, 0.8, 0.7]), np.eye(SEEN, STATES), np.zeros(STATES)]
     state, seen = np.zeros(STATES), []
-    for _ in range(150):
+    for _ in range(100):
         state = truth[0] @ state + random.normal(size=STATES) * 0.5
         seen.append(truth[1] @ state + random.normal(size=SEEN))
     by_move, by_show = (gw.input(name, (), "float64") for name in ("by_move", "by_show"))
@@ -146,7 +146,7 @@ def test_noise_is_found_by_the_likelihood():
     rows = [gw.ops.stack(row) for row in gw.hessian(density, [by_move, by_show])]
     run = gw.compile([by_move, by_show, y], [density, gradient, gw.ops.stack(rows)])
     at = np.array([-1.0, 0.5])
-    for _ in range(6):
+    for _ in range(5):
         _, slope, bend = run(*at, np.array(seen))
         at = at - np.linalg.solve(bend, slope)
     assert np.abs(run(*at, np.array(seen))[1]).max() < 1e-8
