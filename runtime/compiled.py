@@ -19,10 +19,10 @@ from graphwright.graph.errors import AttributeValueError, GraphError
 from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import Parameter
 from graphwright.graph.source import here
+from graphwright.graph.structure import flatten, unflatten
 from graphwright.graph.tensor import Tensor
 from graphwright.runtime.arguments import Arguments, bind
 from graphwright.runtime.execute import Executor
-from graphwright.graph.structure import flatten, unflatten
 
 Structure: TypeAlias = Any
 """A tensor, None, or a tuple, list or dict of structures."""
