@@ -71,15 +71,16 @@ def inner_names(
 def nested_names(graph: Graph) -> dict[Tensor, str]:
     """How each tensor of the graph is called, and each of the graphs within it."""
     found: dict[Tensor, str] = {}
-    rest = [(graph, tensor_names(graph))]
-    while rest:
-        around, names = rest.pop()
+    known = [(graph, tensor_names(graph))]
+    for around, names in known:  # which grows
         for tensor, name in names.items():
             found.setdefault(tensor, name)
         for node in around.operations:
             held = {"": node.op.body} if node.op.body is not None else node.op.graphs
             for part, inner in held.items():
-                rest.append((inner, inner_names(node, inner, names, part if len(held) > 1 else "")))
+                known.append(
+                    (inner, inner_names(node, inner, names, part if len(held) > 1 else ""))
+                )
     return found
 
 

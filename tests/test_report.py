@@ -7,6 +7,7 @@ import numpy as np
 import graphwright as gw
 from graphwright import ops
 from graphwright.graph.text import nested_names
+from graphwright.ops.checkpoint import Checkpoint
 
 
 def recurrent():
@@ -22,7 +23,7 @@ def test_the_summary_lists_the_kernels_of_each_step_below_the_loop():
     names = [re.match(r" *[a-z_]+( \(\d+\))?", line)[0] for line in table]
     assert names == ["scan", "  step", "    matmul", "    fused (3)"]
     flops = [int(re.search(r" (\d+) +\d+ B", line)[1]) for line in table]
-    # 3 × 3 products and sums; an addition and a tanh for each of 3 elements, and 3 that are moved.
+    # 3 × 3 products and sums.
     assert flops[2] == 2 * 3 * 3
     assert flops[1] == flops[2] + flops[3]
     assert flops[0] == 10 * flops[1]
@@ -32,6 +33,7 @@ def test_kernels_of_bodies_are_not_counted_again():
     compiled = recurrent()
     assert "kernels     1 (" in compiled.summary(time=10)
     once, twice = (re.search(r"work +(\d+) FLOP", compiled.summary(time=n))[1] for n in (1, 2))
+    assert int(once) == 2 * 3 * 3 + 2 * 3
     assert int(twice) == 2 * int(once)
 
 
@@ -47,6 +49,24 @@ def test_both_branches_are_listed():
     summary = gw.compile(x, choice).summary()
     for words in ("\ncond ", "\n  then ", "\n    exp ", "\n  otherwise ", "\n    fused (2) "):
         assert words in summary
+
+
+def test_what_is_within_the_body_of_a_loop_is_listed_in_it():
+    x = gw.input("x", (5, 4))
+
+    def step(h, row):
+        return gw.cond(row.sum() > 0, lambda: ops.exp(h), lambda: row @ row * h), None
+
+    summary = gw.compile(x, gw.scan(step, ops.zeros((4,)), x)[0]).summary()
+    for words in ("\nscan ", "\n  step ", "\n    cond ", "\n      then ", "\n        matmul "):
+        assert words in summary
+
+
+def test_a_graph_that_several_nodes_hold_is_called_after_the_first():
+    x, a = gw.input("x", (4,)), gw.input("a", (4,))
+    block = Checkpoint(gw.Graph([a], [ops.exp(a)]))
+    graph = gw.Graph([x], [block(block(x))])
+    assert set(nested_names(graph).values()) == {"x", "%0", "%1", "%0.a", "%0.0"}
 
 
 def test_the_why_log_names_what_is_inside_as_the_printed_stages_number_it():

@@ -1,6 +1,7 @@
 """Branches and loops in diagrams: what they hold is drawn inside them."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import graphwright as gw
 from graphwright import ops
 from graphwright.graph.graph import Graph
 from graphwright.graph.node import Origin, derived
+from graphwright.ops.scan import Scan
 from graphwright.viz.builder import view_of
 from graphwright.viz.dot import dot
 from graphwright.viz.fold import folded
@@ -192,6 +194,36 @@ def test_all_that_a_backward_loop_runs_is_backward():
     down = {words[2].partition(":")[0] for words in written if "dir=back]" not in words}
     assert down == {e.head for e in view.edges if e.kind == "next" and e.phase == "backward"}
     assert len(written) > len(down) > 0
+
+
+def test_what_a_gradient_computes_again_is_backward_too():
+    x = gw.input("x", (2,))
+    y = gw.cond(x.sum() > 0, lambda: ops.exp(ops.sin(x)).sum(), lambda: x.sum())
+    view = view_of(Graph([x], [y, gw.grad(y, x)]))
+    found = Counter((v.title, v.phase) for v in view.vertices.values())
+    assert found["sin", "forward"] == found["sin", "backward"] == 1
+
+
+def test_each_of_several_states_goes_on_to_itself():
+    x = gw.input("x", (2,))
+    (a, b), _ = gw.scan(lambda s, row: ((s[0] + row, s[1] * row), None), (x.sum(), x.mean()), x)
+    written = text(view_of(Graph([x], [a, b])))
+    added, times = (
+        re.search(rf"(%\d+\.\d+) = {name}\(", written)[1] for name in ("add", "multiply")
+    )
+    assert re.search(rf"x0 = carried\(%\d, then {added}\)", written)
+    assert re.search(rf"x1 = carried\(%\d, then {times}\)", written)
+
+
+def test_ports_stand_in_their_loop_wherever_its_graph_was_made():
+    with gw.scope("elsewhere"):
+        h, row = gw.input("h", (2,)), gw.input("row", (2,))
+        step = Graph([h, row], [h + row])
+    x = gw.input("x", (3, 2))
+    last = Scan(step, carried=1, slices=1, length=3, reverse=False)(ops.zeros((2,)), x)
+    for diagram in diagrams(Graph([x], [last])):
+        assert diagram.path("carried") == diagram.path("scan") == ["scan: step"]
+        assert diagram.path("add") == ["scan: step", "elsewhere"]
 
 
 def test_what_only_the_next_step_needs_is_forward_when_the_result_is():

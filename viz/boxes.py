@@ -99,9 +99,7 @@ def scope_path(scope: str) -> Path:
 
 def _group_paths(flow: Flow, operations: Sequence[bool]) -> list[Path]:
     """The scope of each group: of a fused one, the deepest around all its operations."""
-    paths: list[Path | None] = [
-        scope_path(group.node.scope) if group.kind == "held" else None for group in flow.groups
-    ]
+    paths: list[Path | None] = [None] * len(flow.groups)
     for step, operation in zip(flow.steps, operations, strict=True):
         group = step.group
         while group is not None and flow.groups[group].kind == "fused" and operation:
