@@ -291,7 +291,8 @@ def _check_mask(mask: TensorType, query: TensorType, scores: Shape) -> None:
     sizes = zip(reversed(mask.shape), reversed(scores), strict=False)
     if mask.rank > len(scores) or not all(have in (1, want) for have, want in sizes):
         raise ShapeError(
-            f"mask {shape_text(mask.shape)} does not broadcast to the scores, {shape_text(scores)}"
+            f"mask {shape_text(mask.shape)} does not broadcast to the scores, {shape_text(scores)}",
+            hint="its last axes are queries and keys; expand_dims adds axes of size 1 before them",
         )
 
 

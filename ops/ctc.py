@@ -57,7 +57,10 @@ class _OfAlignments(Operator):
         """For `infer`: raise unless the inputs are sequences and labels of one batch."""
         if not is_floating(log_probabilities.dtype):
             found = short_name(log_probabilities.dtype)
-            raise DTypeError(f"needs floating log_probabilities, got {found}")
+            raise DTypeError(
+                f"needs floating log_probabilities, got {found}",
+                hint="log_softmax makes them of scores",
+            )
         if log_probabilities.rank != 3:
             shape = shape_text(log_probabilities.shape)
             raise ShapeError(
@@ -67,7 +70,10 @@ class _OfAlignments(Operator):
         names = "labels", "input_lengths", "label_lengths"
         for name, kind in zip(names, (labels, *lengths), strict=True):
             if not is_integer(kind.dtype):
-                raise DTypeError(f"{name} must be integers, got {short_name(kind.dtype)}")
+                raise DTypeError(
+                    f"{name} must be integers, got {short_name(kind.dtype)}",
+                    hint="convert them with .astype",
+                )
             if kind.rank != (2 if kind is labels else 1) or kind.shape[0] != batch:
                 wanted = f"[{batch},length]" if kind is labels else f"[{batch}]"
                 raise ShapeError(f"{name} have shape {shape_text(kind.shape)}, not {wanted}")

@@ -310,7 +310,10 @@ def _gathered_shape(x: TensorType, indices: TensorType, batch_dims: int) -> Shap
     inner = x.shape[batch_dims:]
     depth = _depth(indices.shape)
     if depth > len(inner):
-        raise ShapeError(f"{depth} indices for the {len(inner)} axes of {shape_text(inner)}")
+        raise ShapeError(
+            f"{depth} indices for the {len(inner)} axes of {shape_text(inner)}",
+            hint="the last size of indices says how many axes of x are indexed",
+        )
     return (*indices.shape[:-1], *inner[depth:])
 
 

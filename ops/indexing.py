@@ -89,7 +89,10 @@ def _completed(items: list[Any], rank: int) -> list[Any]:
     if len(dots) > 1:
         raise AttributeValueError("an index can have only one ellipsis (...)")
     if used > rank:
-        raise ShapeError(f"{used} indices for a tensor of rank {rank}")
+        raise ShapeError(
+            f"{used} indices for a tensor of rank {rank}",
+            hint="one for each axis at most; None adds an axis, and a mask stands for several",
+        )
     # The ellipsis stays: it stands between its neighbours even where it stands for no axes.
     place = dots[0] if dots else len(items)
     return items[: place + 1] + [slice(None)] * (rank - used) + items[place + 1 :]
@@ -131,8 +134,15 @@ def _position(item: Any, size: Size, axis: int) -> Size:
         )
     number = int(item)
     if isinstance(size, int) and not -size <= number < size:
-        raise ShapeError(f"index {number} is out of range for axis {axis} of size {size}")
+        raise _out_of_range(number, axis, size)
     return number if number >= 0 else size + number
+
+
+def _out_of_range(index: int, axis: int, size: int) -> ShapeError:
+    return ShapeError(
+        f"index {index} is out of range for axis {axis} of size {size}",
+        hint=f"indices go from {-size} to {size - 1}" if size else "the axis is empty",
+    )
 
 
 def _as_indices(item: Tensor | NDArray[Any] | list[Any]) -> Indices:
@@ -180,7 +190,7 @@ def _checked_indices(item: NDArray[Any], shape: Shape, axis: int) -> list[NDArra
     size = shape[axis]
     if isinstance(size, int):
         for wrong in item[(item < -size) | (item >= size)].flat:
-            raise ShapeError(f"index {wrong} is out of range for axis {axis} of size {size}")
+            raise _out_of_range(wrong, axis, size)
     return [item]
 
 

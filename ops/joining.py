@@ -120,6 +120,7 @@ def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
             raise ShapeError(
                 f"shapes {shape_text(parts[0].shape)} and {shape_text(part.shape)} of tensors 0 "
                 f"and {position} differ",
+                hint="broadcast them to one shape; concatenate joins what differs along one axis",
                 details=[("first", parts[0].describe()), ("other", part.describe())],
             )
     return concatenate([expand_dims(part, axis) for part in parts], axis)

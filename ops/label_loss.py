@@ -49,7 +49,10 @@ class LabelLoss(Loss):
         self, scores: TensorType, labels: TensorType, weights: TensorType | None = None
     ) -> TensorType:
         if not is_floating(scores.dtype):
-            raise DTypeError(f"needs floating {self.scores}, got {short_name(scores.dtype)}")
+            raise DTypeError(
+                f"needs floating {self.scores}, got {short_name(scores.dtype)}",
+                hint="convert them with .astype; labels are the second input",
+            )
         if not is_integer(labels.dtype):
             raise DTypeError(
                 f"labels must be integers, got {short_name(labels.dtype)}",

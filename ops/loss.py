@@ -116,7 +116,10 @@ def check_floating_alike(*kinds: TensorType) -> None:
     """For `infer`: raise DTypeError unless these have one floating dtype."""
     check_same_dtype(*kinds)
     if not is_floating(kinds[0].dtype):
-        raise DTypeError(f"needs floating inputs, got {short_name(kinds[0].dtype)}")
+        raise DTypeError(
+            f"needs floating inputs, got {short_name(kinds[0].dtype)}",
+            hint="convert them with .astype",
+        )
 
 
 def without_axis(x: TensorType, axis: int) -> Shape:

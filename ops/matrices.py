@@ -69,7 +69,10 @@ def check_square(x: TensorType) -> None:
     """The same, and ShapeError unless the matrices are square."""
     check_matrix(x)
     if x.shape[-1] != x.shape[-2]:
-        raise ShapeError(f"needs square matrices, got {x}")
+        raise ShapeError(
+            f"needs square matrices, got {x}",
+            hint="their last two sizes must be the same; pinv, lstsq, qr and svd take any",
+        )
 
 
 def matrices(x: TensorType) -> Size:

@@ -52,7 +52,9 @@ class MatrixPower(Composite):
                 f"{x} has no power {self.exponent}", hint="convert it with .astype(gw.float64)"
             )
         if x.rank < 2 or x.shape[-1] != x.shape[-2]:
-            raise ShapeError(f"needs square matrices, got {x}")
+            raise ShapeError(
+                f"needs square matrices, got {x}", hint="the last two axes are the matrix"
+            )
         return x
 
     def decompose(self, x: Tensor) -> Tensor:

@@ -47,7 +47,8 @@ class Reshape(Operator):
         if product(self.shape) != x.size:
             raise ShapeError(
                 f"{x.size} elements don't fit shape {shape_text(self.shape)}, "
-                f"which has {product(self.shape)}"
+                f"which has {product(self.shape)}",
+                hint="-1 in place of one size stands for what is left",
             )
         return x.with_shape(self.shape)
 
@@ -102,7 +103,10 @@ def _with_missing_size(tensor: Tensor, sizes: Shape, position: int) -> Shape:
             want.remove(size)
     missing = exact_quotient(product(have), product(want))
     if missing is None:
-        raise ShapeError(f"{tensor.size} elements don't divide into shape {shape_text(sizes)}")
+        raise ShapeError(
+            f"{tensor.size} elements don't divide into shape {shape_text(sizes)}",
+            hint="the product of the other sizes must divide them, whatever dimensions stand for",
+        )
     return (*sizes[:position], missing, *sizes[position + 1 :])
 
 
@@ -282,7 +286,10 @@ def matrix_transpose(x: TensorLike) -> Tensor:
     """`x` with its last two axes exchanged. Raises ShapeError for a rank below 2."""
     tensor = as_tensor(x)
     if tensor.ndim < 2:
-        raise ShapeError(f"needs a rank of at least 2, got {tensor.type}")
+        raise ShapeError(
+            f"needs a rank of at least 2, got {tensor.type}",
+            hint="the last two axes are the matrix; expand_dims makes one of a vector",
+        )
     return swapaxes(tensor, -2, -1)
 
 
@@ -323,7 +330,8 @@ class BroadcastTo(Operator):
         check_sizes(self.shape)
         if broadcast(x.shape, self.shape) != self.shape:
             raise ShapeError(
-                f"{shape_text(x.shape)} does not broadcast to {shape_text(self.shape)}"
+                f"{shape_text(x.shape)} does not broadcast to {shape_text(self.shape)}",
+                hint="counted from the last, each size of x must be that of the shape, or 1",
             )
         return x.with_shape(self.shape)
 

@@ -47,7 +47,7 @@ class Nonzero(Composite):
     def infer(self, x: TensorType) -> TensorType | tuple[TensorType, ...]:
         check_sizes((self.size,))
         if not x.rank:
-            raise ShapeError("needs a rank of at least 1, got 0")
+            raise ShapeError("needs a rank of at least 1, got 0", hint="add an axis: x[None]")
         if isinstance(self.fill, bool) or not isinstance(self.fill, int):
             raise AttributeValueError(f"the fill must be a whole number, got {self.fill!r}")
         kinds = (TensorType(int64, (self.size,)),) * x.rank

@@ -229,7 +229,10 @@ class AlibiBias(Composite):
     def infer(self, queries: TensorType, keys: TensorType) -> TensorType:
         for label, kind in (("queries", queries), ("keys", keys)):
             if not is_integer(kind.dtype) or kind.rank != 1:
-                raise DTypeError(f"{label} must be a vector of whole numbers, got {kind}")
+                raise DTypeError(
+                    f"{label} must be a vector of whole numbers, got {kind}",
+                    hint="give positions, such as arange(size)",
+                )
         if self.heads < 1:
             raise AttributeValueError(f"there must be at least one head, got {self.heads}")
         if not is_floating(self.dtype):

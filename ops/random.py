@@ -56,7 +56,10 @@ class Draw(Composite):
     def infer(self, key: TensorType) -> TensorType:
         check_key(key)
         if not is_floating(self.dtype):
-            raise DTypeError(f"gives floating numbers, not {short_name(self.dtype)}")
+            raise DTypeError(
+                f"gives floating numbers, not {short_name(self.dtype)}",
+                hint="random_randint gives whole numbers",
+            )
         check_sizes(self.shape)
         return TensorType(self.dtype, (*key.shape[:-1], *self.shape))
 

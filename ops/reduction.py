@@ -312,7 +312,10 @@ def refuse_empty(name: str, shape: Shape, axes: tuple[int, ...]) -> None:
     """Raise ShapeError when there is nothing along one of `axes`, to take the `name` of."""
     for axis in axes:
         if shape[axis] == 0:
-            raise ShapeError(f"axis {axis} is empty: it has no {name}")
+            raise ShapeError(
+                f"axis {axis} is empty: it has no {name}",
+                hint="of nothing only sums, products, all and any are known",
+            )
 
 
 @builder

@@ -131,7 +131,10 @@ class RepeatEach(Composite):
         check_axis(self.axis, x.rank)
         check_sizes((self.total,))
         if not is_integer(counts.dtype):
-            raise DTypeError(f"counts must be integers, got {short_name(counts.dtype)}")
+            raise DTypeError(
+                f"counts must be integers, got {short_name(counts.dtype)}",
+                hint="convert them with .astype",
+            )
         size = x.shape[self.axis]
         if counts.shape != (size,):
             raise ShapeError(
@@ -212,7 +215,7 @@ def meshgrid(*tensors: TensorLike, indexing: Literal["xy", "ij"] = "xy") -> tupl
         raise AttributeValueError(f'indexing must be "xy" or "ij", got {indexing!r}')
     for part in parts:
         if part.ndim != 1:
-            raise ShapeError(f"needs vectors, got {part.type}")
+            raise ShapeError(f"needs vectors, got {part.type}", hint="flatten it: reshape(x, -1)")
     axes = list(range(len(parts)))
     if indexing == "xy":
         axes[:2] = axes[:2][::-1]

@@ -82,7 +82,10 @@ def random_randint(
     """
     tensor, kind = as_tensor(key), as_dtype(dtype)
     if not is_integer(kind):
-        raise DTypeError(f"gives whole numbers, not {short_name(kind)}")
+        raise DTypeError(
+            f"gives whole numbers, not {short_name(kind)}",
+            hint="random_uniform gives floating numbers",
+        )
     if isinstance(low, int | np.integer) and isinstance(high, int | np.integer):
         bottom, span = _span(int(low), int(high), kind)
     else:

@@ -147,7 +147,10 @@ class Topk(Composite):
         size = x.shape[self.axis]
         check_sizes((self.k,))
         if isinstance(size, int) and isinstance(self.k, int) and self.k > size:
-            raise ShapeError(f"axis {self.axis} of size {size} has no {self.k} elements")
+            raise ShapeError(
+                f"axis {self.axis} of size {size} has no {self.k} elements",
+                hint=f"k goes from 0 to {size}",
+            )
         values = x.with_shape((*x.shape[: self.axis], self.k, *x.shape[self.axis + 1 :]))
         return values, values.with_dtype(int64)
 

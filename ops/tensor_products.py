@@ -141,7 +141,8 @@ def tensordot(
     for i, j in pairs:
         if lhs.shape[i] != rhs.shape[j]:
             raise ShapeError(
-                f"sizes differ: {lhs.shape[i]} on axis {i} of x, {rhs.shape[j]} on axis {j} of y"
+                f"sizes differ: {lhs.shape[i]} on axis {i} of x, {rhs.shape[j]} on axis {j} of y",
+                hint="axes that are summed over together have one size",
             )
     letters = iter(ascii_letters)
     first = [next(letters) for _ in lhs.shape]
@@ -195,7 +196,10 @@ def vecdot(x: TensorLike, y: TensorLike, axis: int = -1) -> Tensor:
     """
     lhs, rhs = (moveaxis(one, axis, -1) for one in promoted(x, y))
     if lhs.shape[-1] != rhs.shape[-1]:
-        raise ShapeError(f"sizes along axis {axis} differ: {lhs.shape[-1]} != {rhs.shape[-1]}")
+        raise ShapeError(
+            f"sizes along axis {axis} differ: {lhs.shape[-1]} != {rhs.shape[-1]}",
+            hint="the axis that is summed over does not broadcast",
+        )
     return Einsum("...a,...a->...")(lhs, rhs)
 
 
@@ -204,5 +208,8 @@ def outer(x: TensorLike, y: TensorLike) -> Tensor:
     """The outer product of two vectors: out[i, j] = x[i] y[j]. Raises ShapeError otherwise."""
     lhs, rhs = as_tensor(x), as_tensor(y)
     if lhs.ndim != 1 or rhs.ndim != 1:
-        raise ShapeError(f"needs two vectors, got {lhs.type} and {rhs.type}")
+        raise ShapeError(
+            f"needs two vectors, got {lhs.type} and {rhs.type}",
+            hint="flatten them with reshape(x, -1); tensordot(x, y, 0) takes any rank",
+        )
     return expand_dims(lhs, 1) * rhs

@@ -33,7 +33,9 @@ class _Triangle(Composite):
 
     def infer(self, x: TensorType) -> TensorType:
         if x.rank < 2:
-            raise ShapeError(f"needs a rank of at least 2, got {x}")
+            raise ShapeError(
+                f"needs a rank of at least 2, got {x}", hint="the last two axes are the matrix"
+            )
         _check_offset(self.k)
         return x
 

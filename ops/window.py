@@ -114,7 +114,10 @@ def _split_shape(shape: Shape, spatial: int) -> tuple[Shape, Shape]:
     """The sizes before the last `spatial` axes, and theirs."""
     lead = len(shape) - spatial
     if lead < 0:
-        raise ShapeError(f"{spatial} axes to slide over in an input of rank {len(shape)}")
+        raise ShapeError(
+            f"{spatial} axes to slide over in an input of rank {len(shape)}",
+            hint="a window has one size for each of the last axes that it slides over",
+        )
     return shape[:lead], shape[lead:]
 
 

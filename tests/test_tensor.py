@@ -244,7 +244,7 @@ IMPOSSIBLE: list[tuple[str, Callable[[Tensor], object], str, str]] = [
     ("np.array of several", lambda t: np.array([t, t]), "its value is not known", "use gw.ops"),
     ("np.sum", np.sum, "np.sum needs values", "use gw.ops.sum"),
     ("np.concatenate", lambda t: np.concatenate([t, t]), "np.concatenate needs", "gw.ops.concat"),
-    ("np.fft", np.fft.fft, "np.fft needs values", "use gw.ops in place of NumPy's functions"),
+    ("np.unwrap", np.unwrap, "np.unwrap needs values", "use gw.ops in place of NumPy's functions"),
     ("item assignment", lambda t: operator.setitem(t, 0, 1), "can't be written to", "new tensor"),
 ]
 
