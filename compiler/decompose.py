@@ -30,7 +30,7 @@ from graphwright.graph.graph import Graph, ancestors, copy_node
 from graphwright.graph.node import Node, Origin, derived
 from graphwright.graph.tensor import Tensor
 
-DEEPEST = 50
+DEEPEST = 100
 """Composites within composites."""
 
 

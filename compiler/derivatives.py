@@ -12,13 +12,14 @@ from graphwright.graph.dtype import is_floating, short_name
 from graphwright.graph.errors import (
     AttributeValueError,
     GradientError,
+    GraphError,
     ShapeError,
 )
 from graphwright.graph.graph import ancestors
 from graphwright.graph.leaf import Input
 from graphwright.graph.node import Origin, derived
 from graphwright.graph.pushforward import pushforward
-from graphwright.graph.structure import flatten, ordered_like, unflatten
+from graphwright.graph.structure import flatten, form, ordered_like, paths, unflatten
 from graphwright.graph.tensor import Tensor
 from graphwright.ops.convert import as_tensor, builder
 from graphwright.ops.creation import eye, zeros_like
@@ -36,10 +37,11 @@ def vjp(outputs: Any, wrt: Any, weights: Any) -> Any:
     weights: one for each output, of its type: tensors or arrays
 
     Gives tensors like `wrt`, in its structure; zeros where no output depends on it. Raises
-    GradientError for what is not floating, ShapeError where a weight is not like its output.
+    GradientError for what is not floating, ShapeError where a weight is not like its output,
+    GraphError where they differ in structure.
     """
     targets, variables = _floating("outputs", outputs), _floating("wrt", wrt)
-    given = _like("weight", ordered_like(weights, outputs), targets)
+    given = _like("weight", weights, outputs)
     return unflatten(wrt, _vjp(targets, variables, given))
 
 
@@ -55,7 +57,7 @@ def jvp(outputs: Any, wrt: Any, directions: Any) -> Any:
     tensors like `outputs`, in their structure. Raises as `vjp` does.
     """
     targets, variables = _floating("outputs", outputs), _floating("wrt", wrt)
-    given = _like("direction", ordered_like(directions, wrt), variables)
+    given = _like("direction", directions, wrt)
     return unflatten(outputs, _jvp(targets, variables, given))
 
 
@@ -152,22 +154,28 @@ def _floating(what: str, structure: Any) -> list[Tensor]:
     return leaves
 
 
-def _like(what: str, structure: Any, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The leaves as tensors, each of the type of its counterpart."""
-    leaves = flatten(structure)
+def _like(what: str, given: Any, like: Any) -> list[Tensor]:
+    """The leaves of a structure like that of the tensors `like`, as tensors of their types."""
+    structure = ordered_like(given, like)
+    leaves, tensors = flatten(structure), flatten(like)
     if len(leaves) != len(tensors):
         raise ShapeError(
             f"{len(leaves)} {what}s are given for {len(tensors)} tensors", hint="one for each"
         )
-    given = [
+    if paths(structure, "") != paths(like, ""):
+        raise GraphError(
+            f"the {what}s are given as {form(given)}, for tensors in {form(like)}",
+            hint="give one for each, in the same structure",
+        )
+    found = [
         leaf if isinstance(leaf, Tensor) else as_tensor(leaf, tensor.dtype)
         for leaf, tensor in zip(leaves, tensors, strict=True)
     ]
-    for each, tensor in zip(given, tensors, strict=True):
+    for each, tensor in zip(found, tensors, strict=True):
         if each.type != tensor.type:
             raise ShapeError(
                 f"a {what} is {each.type}, its tensor {tensor.type}",
                 details=[(what, each.describe()), ("tensor", tensor.describe())],
                 hint="they must have the same shape and dtype",
             )
-    return given
+    return found

@@ -227,7 +227,8 @@ def overlap(left: Buffer, right: Buffer) -> bool:
 
 def collisions(plan: Plan, layout: Layout) -> Iterable[tuple[int, int]]:
     """Pairs of arena buffers that are live together and share bytes: none, in a right layout."""
-    numbers = sorted(layout.offsets, key=lambda number: plan.buffers[number].first)
+    taken = [number for number, size in layout.sizes.items() if size]  # an empty one shares none
+    numbers = sorted(taken, key=lambda number: plan.buffers[number].first)
     active: list[int] = []
     for number in numbers:
         buffer, offset = plan.buffers[number], layout.offsets[number]

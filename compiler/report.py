@@ -13,6 +13,7 @@ from graphwright.compiler.schedule import Schedule
 from graphwright.graph.dim import Sizes, evaluate
 from graphwright.graph.graph import Graph
 from graphwright.graph.node import Node
+from graphwright.graph.operator import Operator
 from graphwright.graph.source import NOWHERE, Source
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.text import (
@@ -100,7 +101,7 @@ def summary(compilation: Compilation, sizes: Sizes) -> str:
         work = sum(_flops(plan, step, sizes) for step in steps)
         bytes_ = _bytes(node, sizes)
         flops, moved = flops + work, moved + bytes_
-        rows += [_row(node, work, bytes_), *_inner_rows(node, sizes, 1)]
+        rows += [_row(node, work, bytes_), *_inner_rows(node, node.op.bind(sizes), sizes, 1)]
     at = ", ".join(f"{name}={size}" for name, size in sizes.items() if name in plan.names)
     return "\n".join(
         [
@@ -140,17 +141,22 @@ def _row(node: Node, work: int, moved: int, depth: int = 0) -> tuple[str, ...]:
     )
 
 
-def _inner_rows(node: Node, sizes: Sizes, depth: int) -> Iterator[tuple[str, ...]]:
-    """A line for each graph that a node holds, and for each kernel in it."""
+def _inner_rows(node: Node, bound: Operator, sizes: Sizes, depth: int) -> Iterator[tuple[str, ...]]:
+    """A line for each graph that a node holds, and for each kernel in it.
+
+    bound: the node's operator for these sizes. FLOPs are counted by it: as formulas of symbolic
+           sizes, those of the costlier of many branches would be very long
+    """
     for name, graph in node.op.graphs.items():
-        kernels = [inner for inner in graph.operations if inner.inputs and not inner.op.view]
-        work = quantity(evaluate(graph.flops, sizes))
-        moved = quantity(sum(_bytes(inner, sizes) for inner in kernels), "B")
-        yield "  " * depth + name, "", work, moved, "", ""
-        for inner in kernels:
-            own = evaluate(inner.op.flops(*(tensor.type for tensor in inner.inputs)), sizes)
+        same = bound.graphs[name]
+        pairs = zip(graph.operations, same.operations, strict=True)
+        kernels = [(inner, it) for inner, it in pairs if inner.inputs and not inner.op.view]
+        moved = quantity(sum(_bytes(inner, sizes) for inner, _ in kernels), "B")
+        yield "  " * depth + name, "", quantity(evaluate(same.flops, {})), moved, "", ""
+        for inner, it in kernels:
+            own = evaluate(it.op.flops(*(tensor.type for tensor in it.inputs)), {})
             yield _row(inner, own, _bytes(inner, sizes), depth + 1)
-            yield from _inner_rows(inner, sizes, depth + 2)
+            yield from _inner_rows(inner, it.op, sizes, depth + 2)
 
 
 def _bytes(node: Node, sizes: Sizes) -> int:
@@ -172,7 +178,8 @@ def _kernel_name(node: Node) -> str:
 
 
 def _flops(plan: Plan, step: Step, sizes: Sizes) -> int:
-    return evaluate(step.op.flops(*(plan.values[number].type for number in step.inputs)), sizes)
+    types = [plan.values[number].type.bind(sizes) for number in step.inputs]
+    return evaluate(step.op.bind(sizes).flops(*types), {})
 
 
 def explain(compilation: Compilation, *, limit: int = _SHOWN) -> str:

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from graphwright.graph.batch import batched, repeated
+from graphwright.graph.closure import check_function
 from graphwright.graph.dim import Size
 from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.leaf import Input
@@ -20,6 +21,7 @@ from graphwright.ops.shapes import normalize_axis
 Axes = int | None | Sequence[Any] | dict[Any, Any]
 
 
+@builder
 def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callable[..., Any]:
     """`function`, applied to many inputs at once: vectorized, without a loop.
 
@@ -38,6 +40,8 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
     Calls raise ShapeError when sizes differ along the axes, AttributeValueError when no input has
     one, and what `function` raises.
     """
+
+    check_function(function)
 
     @wraps(function)
     def mapped(*arguments: Any) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +16,11 @@ from graphwright.graph.node import Node, Origin, derived, next_serial
 from graphwright.graph.structure import flatten, ordered_like, unflatten
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
+
+DEEPEST = 64
+"""Graphs within graphs: as deep as passes can follow within Python's limit on recursion."""
+
+_depth: ContextVar[int] = ContextVar("depth", default=0)
 
 
 @dataclass(frozen=True)
@@ -47,19 +54,47 @@ def trace(
                does not compute it again and again
     like:      a structure whose dicts say in which order the answer's are taken
     Captured is what was there before the function ran, constants excepted. Raises DTypeError when
-    it gives what is no tensor and no array, GraphError when it is no function.
+    it gives what is no tensor and no array; GraphError when it is no function, or calls itself
+    without end.
     """
+    check_function(function)
+    first = next_serial()
+    with derived(Origin()):
+        inputs = [Input(f"x{i}", kind)() for i, kind in enumerate(types)]
+    with _one_deeper():
+        answer = ordered_like(function(*unflatten(arguments, inputs)), like)
+    outputs = [language.vocabulary.as_tensor(leaf) for leaf in flatten(answer)]
+    closure = close(inputs, outputs, lambda node: hoist or node.serial < first)
+    return replace(closure, structure=answer)
+
+
+def check_function(function: object) -> None:
+    """Raise GraphError for what can't be called."""
     if not callable(function):
         raise GraphError(
             f"needs a function, got {function!r}", hint="make it one: lambda: x, or lambda x: ..."
         )
-    first = next_serial()
-    with derived(Origin()):
-        inputs = [Input(f"x{i}", kind)() for i, kind in enumerate(types)]
-    answer = ordered_like(function(*unflatten(arguments, inputs)), like)
-    outputs = [language.vocabulary.as_tensor(leaf) for leaf in flatten(answer)]
-    closure = close(inputs, outputs, lambda node: hoist or node.serial < first)
-    return replace(closure, structure=answer)
+
+
+@contextmanager
+def _one_deeper() -> Iterator[None]:
+    """Within a function that is traced. Python would give up a little later, and say less."""
+    depth = _depth.get() + 1
+    if depth > DEEPEST:
+        raise too_deep()
+    token = _depth.set(depth)
+    try:
+        yield
+    finally:
+        _depth.reset(token)
+
+
+def too_deep() -> GraphError:
+    """The error for graphs within graphs without end."""
+    return GraphError(
+        f"branches and loops lie more than {DEEPEST} deep in each other",
+        hint="a function that calls itself is built without end: repeat it with gw.while_loop",
+    )
 
 
 def close(

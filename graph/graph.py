@@ -85,6 +85,12 @@ class Graph(Displayed):
         return total
 
     @cached_property
+    def depth(self) -> int:
+        """How deep graphs lie within graphs: 1 when its operators hold none."""
+        inner = (graph.depth for node in self.operations for graph in node.op.graphs.values())
+        return 1 + max(inner, default=0)
+
+    @cached_property
     def key(self) -> tuple[Any, ...]:
         """The structure, hashable: what equality compares."""
         number: dict[Tensor, int] = {}

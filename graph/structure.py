@@ -57,6 +57,11 @@ def skeleton(structure: Any) -> Any:
     return unflatten(structure, [...] * len(flatten(structure)))
 
 
+def form(structure: Any) -> str:
+    """The structure alone, to be read: each leaf is a dot."""
+    return str(skeleton(structure)).replace("Ellipsis", "·")
+
+
 def paths(structure: Any, root: str) -> list[str]:
     """How each leaf is reached: `state`, `state[0]`, `state['h']`."""
     if structure is None:

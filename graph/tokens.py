@@ -18,7 +18,7 @@ _TOKEN = re.compile(
       | (?P<mark>[(){}\[\],:=*+-])""",
     re.VERBOSE | re.ASCII,
 )
-_DEEPEST = 40
+_DEEPEST = 80
 
 
 class Tokens:

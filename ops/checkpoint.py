@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from graphwright.graph.backpropagate import pulled_back
 from graphwright.graph.batch import repeated
-from graphwright.graph.closure import inline, trace
+from graphwright.graph.closure import check_function, inline, trace
 from graphwright.graph.dim import Size
 from graphwright.graph.graph import Graph
 from graphwright.graph.operator import Operator, register
@@ -119,6 +119,7 @@ def barrier(x: TensorLike, *after: TensorLike) -> Tensor:
     return Barrier()(as_tensor(x), *map(as_tensor, after))
 
 
+@builder
 def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: the backward pass computes what `function` computed again, and keeps nothing.
 
@@ -127,6 +128,8 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
 
     >>> block = gw.checkpoint(lambda x: gw.ops.gelu(x @ w1) @ w2)
     """
+
+    check_function(function)
 
     @wraps(function)
     def recomputed(*arguments: Any) -> Any:

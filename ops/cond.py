@@ -13,7 +13,7 @@ from graphwright.graph.dtype import boolean
 from graphwright.graph.errors import DTypeError, GraphError, ShapeError
 from graphwright.graph.graph import Graph
 from graphwright.graph.operator import Pruned, register
-from graphwright.graph.structure import flatten, skeleton, unflatten
+from graphwright.graph.structure import flatten, form, skeleton, unflatten
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import multiply, square, subtract
@@ -223,11 +223,9 @@ def cond(
 
 def _check_alike(first: Closure, second: Closure) -> None:
     """Raise unless both branches give the same structure of the same types."""
-    structures = skeleton(first.structure), skeleton(second.structure)
-    if structures[0] != structures[1]:
-        one, other = (str(each).replace("Ellipsis", "·") for each in structures)
+    if skeleton(first.structure) != skeleton(second.structure):
         raise GraphError(
-            f"then gives {one}, otherwise gives {other}",
+            f"then gives {form(first.structure)}, otherwise gives {form(second.structure)}",
             hint="both branches must give tensors in the same structure",
         )
     for i, (one, other) in enumerate(zip(*(c.outputs for c in (first, second)), strict=True)):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from graphwright.graph.closure import close, inline
+from graphwright.graph.closure import check_function, close, inline
 from graphwright.graph.errors import AttributeValueError, GradientError, GraphError, ShapeError
 from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import Input
@@ -103,6 +103,7 @@ class CustomGradient(HigherOrder, Composite):
     )
 
 
+@builder
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: give a function of tensors a gradient of your own.
 
@@ -119,6 +120,8 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     or parameters around it and is no argument, since its gradient would be lost; GraphError when
     it gives no such pair; ShapeError for a gradient of another type than its input.
     """
+
+    check_function(function)
 
     @wraps(function)
     def with_gradient(*arguments: Any) -> Any:

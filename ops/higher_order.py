@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.backpropagate import pulled_back
 from graphwright.graph.batch import batched, repeated
-from graphwright.graph.closure import Closure, close, inline
+from graphwright.graph.closure import DEEPEST, Closure, close, inline, too_deep
 from graphwright.graph.dim import Size
-from graphwright.graph.dtype import is_floating, is_integer
 from graphwright.graph.errors import AttributeValueError, DTypeError, GraphError, ShapeError
 from graphwright.graph.evaluate import Prepared, evaluate_graph
 from graphwright.graph.graph import Graph, ancestors
@@ -21,10 +19,10 @@ from graphwright.graph.leaf import Input
 from graphwright.graph.node import Origin, derived
 from graphwright.graph.operator import Operator
 from graphwright.graph.pushforward import pushforward
-from graphwright.graph.structure import flatten, paths, skeleton
+from graphwright.graph.structure import flatten, form, paths, skeleton
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
-from graphwright.ops.convert import as_tensor
+from graphwright.ops.convert import as_tensor, common_dtype
 from graphwright.ops.creation import zeros_like
 
 Arrays = Sequence[NDArray[Any]]
@@ -43,6 +41,8 @@ class HigherOrder(Operator):
                     f"{self.name}: {name} must be a graph without parameters",
                     hint="make parameters inputs of the inner graph",
                 )
+            if graph.depth > DEEPEST:
+                raise too_deep()
 
     @cached_property
     def prepared(self) -> dict[str, Prepared]:
@@ -130,23 +130,19 @@ def settled_start(
     leaves = flatten(start)
     state = [as_tensor(leaf) for leaf in leaves]
     closure, end = step(state)
-    if skeleton(start) == skeleton(end):
+    for _ in leaves:  # one that becomes floating may make another so
         made = zip(leaves, state, closure.outputs, strict=False)
-        turned = [
-            as_tensor(leaf, new.dtype) if _takes(leaf, new) else old for leaf, old, new in made
-        ]
-        if types_of(turned) != types_of(state):
-            state = turned
-            closure, _ = step(state)
+        turned = [as_tensor(x, new.dtype) if _takes(x, new) else old for x, old, new in made]
+        if skeleton(start) != skeleton(end) or types_of(turned) == types_of(state):
+            break
+        state = turned
+        closure, end = step(state)
     return state, closure
 
 
 def _takes(leaf: Any, new: Tensor) -> bool:
     """True for a Python number that the dtype leaves what it is."""
-    if isinstance(leaf, bool | np.generic):
-        return False
-    fits = isinstance(leaf, int) and is_integer(new.dtype)
-    return fits or (isinstance(leaf, int | float) and is_floating(new.dtype))
+    return type(leaf) in (int, float) and common_dtype(leaf, new) == new.dtype
 
 
 def check_state(
@@ -158,9 +154,8 @@ def check_state(
     end, after:    those that come out; there may be more tensors
     """
     if skeleton(start) != skeleton(end):
-        one, other = (str(skeleton(each)).replace("Ellipsis", "·") for each in (start, end))
         raise GraphError(
-            f"the state starts as {one}, and {what} makes {other} of it",
+            f"the state starts as {form(start)}, and {what} makes {form(end)} of it",
             hint="what is carried keeps its structure from step to step",
         )
     for name, old, new in zip(paths(start, "state"), before, after, strict=False):

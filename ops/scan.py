@@ -40,7 +40,7 @@ from graphwright.ops.higher_order import (
 )
 from graphwright.ops.movement import moveaxis
 from graphwright.ops.scan_gradient import gradients
-from graphwright.ops.shapes import as_shape
+from graphwright.ops.shapes import as_size
 
 _STEP = example_graph(
     [f64[3], f64[3], f64[3]], lambda h, x, w: (add(multiply(h, w), square(x)), multiply(h, x))
@@ -84,6 +84,8 @@ class Scan(HigherOrder):
         before, after = types_of(inputs[: self.carried]), types_of(outputs[: self.carried])
         if before != after:
             raise AttributeValueError(f"scan: step makes {after} of {before}, which is carried")
+        if isinstance(self.length, int) and self.length < 0:
+            raise AttributeValueError(f"scan: the length is {self.length}: it can't be negative")
 
     def split(self, items: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
         """What belongs to what is carried, to the sequences, and to the operands."""
@@ -323,7 +325,7 @@ def _length(read: Sequence[Tensor], length: Size | None) -> Size:
     sizes: list[Size] = [tensor.shape[0] for tensor in read]
     if length is None and not sizes:
         raise AttributeValueError("there are no sequences", hint="say how many steps: length=10")
-    (steps,) = sizes[:1] if length is None else as_shape(length)
+    steps = sizes[0] if length is None else as_size(length)
     for i, size in enumerate(sizes):
         if size != steps:
             raise ShapeError(

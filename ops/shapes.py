@@ -9,7 +9,7 @@ import numpy as np
 
 from graphwright.graph.dim import Dim, Size, dim
 from graphwright.graph.errors import AttributeValueError, ShapeError
-from graphwright.graph.tensor import Axis
+from graphwright.graph.tensor import Axis, Tensor
 from graphwright.graph.types import Shape
 
 ShapeLike: TypeAlias = "Size | str | Sequence[Size | str]"
@@ -50,13 +50,17 @@ def as_shape(shape: ShapeLike) -> Shape:
     Raises ShapeError for what is no size or no shape, AttributeValueError for what is no name.
     """
     if isinstance(shape, str | int | np.integer | Dim):
-        return (_as_size(shape),)
-    if not isinstance(shape, Iterable):
+        return (as_size(shape),)
+    if isinstance(shape, Tensor) or not isinstance(shape, Iterable):
         raise ShapeError(f"{shape!r} is not a shape", hint="a size, or a tuple of sizes")
-    return tuple(_as_size(size) for size in shape)
+    return tuple(map(as_size, shape))
 
 
-def _as_size(size: object) -> Size:
+def as_size(size: object) -> Size:
+    """`size` as a number or a Dim; a name stands for `gw.dim(name)`.
+
+    Raises ShapeError for what is no size, AttributeValueError for what is no name.
+    """
     if isinstance(size, str):
         return dim(size)
     if isinstance(size, bool) or not isinstance(size, int | np.integer | Dim):

@@ -17,7 +17,7 @@ from graphwright.graph.dtype import boolean
 from graphwright.graph.errors import AttributeValueError, DTypeError, GradientError, GraphError
 from graphwright.graph.graph import Graph
 from graphwright.graph.operator import Pruned, register
-from graphwright.graph.structure import flatten, unflatten
+from graphwright.graph.structure import flatten, form, skeleton, unflatten
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import add, multiply, square
@@ -49,7 +49,7 @@ from graphwright.ops.reduction import any as any_of
 from graphwright.ops.reduction import sum as total
 from graphwright.ops.scan import Scan
 from graphwright.ops.selection import where
-from graphwright.ops.shapes import as_shape
+from graphwright.ops.shapes import as_size
 
 _SMALL = example_graph([f64[3], f64[3]], lambda x, y: (less(total(square(x)), 20),))
 _GROWN = example_graph([f64[3], f64[3]], lambda x, y: (add(multiply(x, 1.5), square(y)),))
@@ -283,17 +283,27 @@ def while_loop(
         return made, made.structure
 
     state, step = settled_start(start, once)
-    types = types_of(state)
-    goes_on = trace(condition, (start,), types, hoist=True)
-    if types_of(goes_on.outputs) != [TensorType(boolean, ())]:
-        raise DTypeError(
-            f"the condition gives {', '.join(map(str, types_of(goes_on.outputs)))}, not bool[]",
-            details=[("condition", tensor.describe()) for tensor in goes_on.outputs],
-            hint="compare, and reduce with gw.ops.any or gw.ops.all",
-        )
+    goes_on = trace(condition, (start,), types_of(state), hoist=True)
+    _check_condition(goes_on)
     check_state("a step", start, state, step.structure, step.outputs)
     captured = list(dict.fromkeys((*goes_on.captured, *step.captured)))
     first, second = (arranged(closure, len(state), captured) for closure in (goes_on, step))
-    limit = None if bound is None else as_shape(bound)[0]
+    limit = None if bound is None else as_size(bound)
     outputs = WhileLoop(first, second, len(state), limit).apply(*state, *captured)
     return unflatten(start, outputs)
+
+
+def _check_condition(condition: Closure) -> None:
+    """Raise unless it gives one boolean scalar."""
+    if skeleton(condition.structure) is not ...:
+        raise GraphError(
+            f"the condition gives {form(condition.structure)}, not one tensor",
+            hint="combine several with gw.ops.logical_and or gw.ops.logical_or",
+        )
+    (answer,) = condition.outputs
+    if answer.type != TensorType(boolean, ()):
+        raise DTypeError(
+            f"the condition gives {answer.type}, not bool[]",
+            details=[("condition", answer.describe())],
+            hint="compare, and reduce with gw.ops.any or gw.ops.all",
+        )

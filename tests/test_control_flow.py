@@ -218,6 +218,10 @@ def test_what_is_carried_must_come_out_as_it_goes_in():
         gw.scan(lambda h, rows: (h, None), start, (x, gw.input("y", ("m", 3))))
     with pytest.raises(gw.AttributeValueError, match="there are no sequences"):
         gw.scan(lambda h, _: (h, None), start)
+    with pytest.raises(gw.AttributeValueError, match="the length is -1: it can't be negative"):
+        gw.scan(lambda h, _: (h, None), start, length=-1)
+    with pytest.raises(gw.ShapeError, match=r"scan: <sum: f32\[\]> is not a size"):
+        gw.scan(lambda h, _: (h, None), start, length=x.sum())
     with pytest.raises(gw.ShapeError, match="sequence 0 has rank 0"):
         gw.scan(lambda h, _: (h, None), start, x.sum())
 
@@ -268,8 +272,57 @@ def test_loops_refuse_what_they_can_not_run():
         gw.while_loop(lambda s: s > 0, lambda s: s, x)
     with pytest.raises(gw.ShapeError, match=r"state\[0\] starts as f32\[3\], .* f32\[\] of it"):
         gw.while_loop(lambda s: s[0].sum() > 0, lambda s: (s[0].sum(),), (x,))
+    with pytest.raises(gw.GraphError, match=r"the condition gives \(·, ·\), not one tensor"):
+        gw.while_loop(lambda s: (s.sum() > 0, s.sum() < 9), lambda s: s, x)
+    with pytest.raises(gw.ShapeError, match=r"while_loop: 2\.5 is not a size"):
+        gw.while_loop(lambda s: s.sum() > 0, lambda s: s, x, bound=2.5)
     with pytest.raises(gw.GraphError, match="there is no state"):
         gw.while_loop(lambda s: s, lambda s: s, ())
+
+
+# Graphs deep within graphs.
+
+
+def test_branches_within_branches_go_deep_and_have_an_end():
+    x = gw.input("x", (), "float64")
+
+    def chain(v, depth):
+        return v if depth == 0 else gw.cond(v > 0, lambda: chain(v - 1, depth - 1), lambda: v)
+
+    y = chain(x, 60)
+    graph = Graph([x], [y, gw.grad(y, x)])
+    assert gw.parse(gw.text(graph)) == graph
+    assert value(list(graph.outputs), {x: 7.5}) == [-0.5, 1]
+    with pytest.raises(gw.GraphError, match="more than 64 deep in each other") as caught:
+        chain(x, -1)  # which never ends
+    assert "calls itself" in str(caught.value.hint)
+    assert "test_control_flow.py" in str(caught.value)
+
+
+def test_gradients_of_loops_within_loops_have_an_end_too():
+    x = gw.input("x", (), "float64")
+
+    def loops(depth, v):
+        if not depth:
+            return v * v
+        return gw.while_loop(lambda s: s < 3, lambda s: loops(depth - 1, s), v, bound=1)
+
+    assert value(gw.grad(loops(5, x), x), {x: 2.0}) == 4
+    # The gradient of each is a branch within a loop.
+    with pytest.raises(gw.GraphError, match="cond: branches and loops lie more than 64 deep"):
+        gw.grad(loops(40, x), x)
+
+
+def test_the_work_of_many_branches_is_counted_soon():
+    x = gw.input("x", ("n", "m"))
+
+    def chain(depth):
+        if not depth:
+            return x
+        squared = lambda: x @ gw.ops.transpose(x) @ x  # noqa: E731
+        return gw.cond(x.sum() > depth, squared, lambda: chain(depth - 1))
+
+    assert "work " in gw.compile(x, chain(40)).summary()
 
 
 # Many at once.
@@ -291,6 +344,13 @@ def test_loops_and_branches_batch():
 
 
 # What passes make of them.
+
+
+def test_loops_over_constants_are_not_run_while_compiling():
+    x = gw.input("x", (), "float64")
+    endless = lambda: gw.while_loop(lambda s: True, lambda s: s + 1, np.float64(0))  # noqa: E731
+    f = gw.compile(x, gw.cond(x > 0, endless, lambda: x))
+    assert f(-1.0) == -1
 
 
 def test_one_loop_runs_for_the_value_and_the_gradient():
@@ -373,6 +433,9 @@ def test_python_numbers_start_as_what_a_step_makes_of_them():
     product = gw.while_loop(lambda y: y < 10, lambda y: y * x[0], 1.0)
     assert product.dtype == gw.float64
     assert value(product, {x: [3.0]}) == 27
+    # One that becomes floating makes another so.
+    a, b = gw.while_loop(lambda s: s[0] < 10, lambda s: (s[1], s[1] + x.sum()), (0, 1))
+    assert value([a, b], {x: [1.0, 3.0]}) == [13, 17]
     with pytest.raises(gw.DTypeError, match=r"state starts as bool\[\], and a step makes i64"):
         gw.while_loop(lambda y: y < 10, lambda y: y + 1, True)
     with pytest.raises(gw.DTypeError, match=r"state starts as i64\[\], and a step makes bool"):
@@ -386,6 +449,9 @@ def test_a_branch_must_be_a_function():
     with pytest.raises(gw.GraphError, match=r"needs a function, got <x: f32\[\]>") as caught:
         gw.cond(x > 0, x, -x)
     assert "hint: make it one: lambda: x" in str(caught.value)
+    for each in (gw.vmap, gw.checkpoint, gw.custom_gradient):
+        with pytest.raises(gw.GraphError, match=rf"{each.__name__}: needs a function, got <x: f32"):
+            each(x)
 
 
 def test_what_is_carried_out_of_a_loop_in_secret_is_told():

@@ -298,6 +298,14 @@ def test_weights_and_directions_find_their_tensors_by_key():
         assert {key: value(tensor, {x: 1.0, y: 1.0}) for key, tensor in found.items()} == wanted
 
 
+def test_weights_in_another_structure_are_refused():
+    x, y = vector(), vector("y")
+    with pytest.raises(gw.GraphError, match=r"weights are given as \{'b': ·\}, for .*\{'a': ·\}"):
+        gw.vjp({"a": x * 2}, x, {"b": np.ones(3)})
+    with pytest.raises(gw.GraphError, match=r"directions are given as \[·, ·\], for .*\{'x': ·, "):
+        gw.jvp(x * y, {"x": x, "y": y}, [np.ones(3)] * 2)
+
+
 # Checkpoints.
 
 

@@ -137,6 +137,18 @@ def test_collisions_are_found():
     assert len(list(collisions(plan, layout))) == 1
 
 
+def test_what_is_empty_collides_with_nothing():
+    x = gw.input("x", (100,))
+    y = gw.ops.exp(x)
+    plan = planned([x], [(-y * y).sum()])
+    layout = plan.layout({})
+    first, second = layout.offsets
+    layout.offsets[second] = layout.offsets[first] + ALIGNMENT
+    assert list(collisions(plan, layout)) == [(first, second)]
+    layout.sizes[second] = 0
+    assert list(collisions(plan, layout)) == []
+
+
 @pytest.mark.parametrize("batch", [256, 1024])
 def test_a_training_step_of_a_four_layer_network_needs_half_the_memory(batch):
     x = gw.input("x", ("batch", 784))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from graphwright.graph.dtype import DType, bfloat16, float64, is_floating
 from graphwright.graph.errors import CheckError
-from graphwright.graph.structure import flatten, paths, skeleton
+from graphwright.graph.structure import flatten, form, paths, skeleton
 
 Array = NDArray[Any]
 
@@ -43,9 +43,8 @@ def assert_close(
     """
     actual, expected = _arrays(actual, check_dtype), _arrays(expected, check_dtype)
     if skeleton(actual) != skeleton(expected):
-        forms = [str(skeleton(each)).replace("Ellipsis", "·") for each in (actual, expected)]
         raise CheckError(
-            "the structures differ", details=[("expected", forms[1]), ("got", forms[0])]
+            "the structures differ", details=[("expected", form(expected)), ("got", form(actual))]
         )
     pairs = zip(paths(actual, ""), flatten(actual), flatten(expected), strict=True)
     for path, (one, _), (other, typed) in pairs:
