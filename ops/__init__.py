@@ -231,7 +231,7 @@ from graphwright.ops.scan import scan
 from graphwright.ops.scatter import index_update, scatter
 from graphwright.ops.selection import stop_gradient, where
 from graphwright.ops.singular import svd, svdvals
-from graphwright.ops.slicing import embed, flip, roll, slice
+from graphwright.ops.slicing import flip, roll, slice, unslice
 from graphwright.ops.solve import inv, solve, triangular_solve
 from graphwright.ops.sorting import argsort, searchsorted, sort, topk
 from graphwright.ops.spectrogram import blackman_window, hamming_window, hann_window, istft, stft
@@ -383,7 +383,6 @@ __all__ = [
     "einsum",
     "einsum_path",
     "elu",
-    "embed",
     "embedding",
     "equal",
     "erf",
@@ -613,6 +612,7 @@ __all__ = [
     "triu",
     "trunc",
     "unfold",
+    "unslice",
     "unstack",
     "var",
     "vecdot",

@@ -78,38 +78,38 @@ def tile(x: TensorLike, repeats: Size | Sequence[Size]) -> Tensor:
 
 @register
 class Repeat(Composite):
-    """Each element `count` times, one copy after another, along an axis.
+    """Each element `repeats` times, one copy after another, along an axis.
 
-    out[..., i, ...] = x[..., ⌊i/count⌋, ...]
+    out[..., i, ...] = x[..., ⌊i/repeats⌋, ...]
     The gradient of an element is the sum of the gradients of its copies.
     """
 
     name = "repeat"
 
-    count: Size
+    repeats: Size
     axis: int
 
     def infer(self, x: TensorType) -> TensorType:
         check_axis(self.axis, x.rank)
-        check_sizes((self.count,))
-        size = x.shape[self.axis] * self.count
+        check_sizes((self.repeats,))
+        size = x.shape[self.axis] * self.repeats
         return x.with_shape((*x.shape[: self.axis], size, *x.shape[self.axis + 1 :]))
 
     def decompose(self, x: Tensor) -> Tensor:
         apart = expand_dims(x, self.axis + 1)
         end = self.axis + 1
-        copies = broadcast_to(apart, (*x.shape[:end], self.count, *x.shape[end:]))
+        copies = broadcast_to(apart, (*x.shape[:end], self.repeats, *x.shape[end:]))
         return reshape(copies, self.infer(x.type).shape)
 
     cases = (
-        Case(f32["n", 2], count=3, axis=0),
-        Case(f64[2, 3], count=dim("n"), axis=1),
-        Case(i32[3], count=0, axis=0),
-        Case(bool_[2, 1, 2], count=2, axis=1),
+        Case(f32["n", 2], repeats=3, axis=0),
+        Case(f64[2, 3], repeats=dim("n"), axis=1),
+        Case(i32[3], repeats=0, axis=0),
+        Case(bool_[2, 1, 2], repeats=2, axis=1),
     )
     rejects = (
-        Reject(f32[2], count=-1, axis=0, message="a size can't be negative, got -1"),
-        Reject(f32[2], count=2, axis=1, message="axis 1 is out of range for rank 1"),
+        Reject(f32[2], repeats=-1, axis=0, message="a size can't be negative, got -1"),
+        Reject(f32[2], repeats=2, axis=1, message="axis 1 is out of range for rank 1"),
     )
 
 

@@ -59,7 +59,7 @@ class Slice(Operator):
         return 0
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
-        return Embed(x.shape, self.starts, self.steps)(g)
+        return Unslice(x.shape, self.starts, self.steps)(g)
 
     def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
         return Slice((0, *self.starts), (x.shape[0], *self.sizes), (1, *self.steps))(x)
@@ -87,14 +87,14 @@ class Slice(Operator):
 
 
 @register
-class Embed(Operator):
+class Unslice(Operator):
     """Zeros of `shape` with `x` in every `steps`-th place from `starts` on: slice, reversed.
 
     out[start + i·step, ...] = x[i, ...]
     The gradient is read from the places that were written.
     """
 
-    name = "embed"
+    name = "unslice"
 
     shape: Shape
     starts: tuple[Size, ...]
@@ -122,7 +122,7 @@ class Embed(Operator):
         return Slice(self.starts, x.shape, self.steps)(g)
 
     def batch(self, mapped: Sequence[bool], x: Tensor) -> Tensor:
-        return Embed((x.shape[0], *self.shape), (0, *self.starts), (1, *self.steps))(x)
+        return Unslice((x.shape[0], *self.shape), (0, *self.starts), (1, *self.steps))(x)
 
     cases = (
         Case(f32[3], shape=(7,), starts=(1,), steps=(2,)),
@@ -170,9 +170,11 @@ def _numpy_slices(
 
 
 @builder
-def embed(x: TensorLike, shape: ShapeLike, starts: Sequence[Size], steps: Sequence[int]) -> Tensor:
-    """Zeros of `shape` with `x` in every `steps`-th place from `starts` on; see `Embed`."""
-    return Embed(as_shape(shape), tuple(starts), tuple(steps))(as_tensor(x))
+def unslice(
+    x: TensorLike, shape: ShapeLike, starts: Sequence[Size], steps: Sequence[int]
+) -> Tensor:
+    """Zeros of `shape` with `x` in every `steps`-th place from `starts` on; see `Unslice`."""
+    return Unslice(as_shape(shape), tuple(starts), tuple(steps))(as_tensor(x))
 
 
 @builder

@@ -283,7 +283,7 @@ def test_scatter_add_writes_to_memory_of_any_strides():
 
 def test_embed_is_the_reverse_of_slice():
     x, array = gw.input("x", ("n", 3)), floats(2, 3).astype(np.float32)
-    wide = ops.embed(x, ("n", 8), (0, 7), (1, -3))
+    wide = ops.unslice(x, ("n", 8), (0, 7), (1, -3))
     answers = values([wide, wide[:, 7::-3]], {x: array})
     np.testing.assert_array_equal(answers[1], array)
     assert (answers[0] == 0).sum() == 10

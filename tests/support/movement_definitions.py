@@ -116,8 +116,8 @@ def copies(x: np.ndarray, sources: list[int], axis: int) -> np.ndarray:
     return built(shape, lambda i: item(x, (*i[:axis], sources[i[axis]], *i[axis + 1 :])))
 
 
-def repeat(x: np.ndarray, count: int, axis: int) -> np.ndarray:
-    return copies(x, [i for i in range(x.shape[axis]) for _ in range(count)], axis)
+def repeat(x: np.ndarray, repeats: int, axis: int) -> np.ndarray:
+    return copies(x, [i for i in range(x.shape[axis]) for _ in range(repeats)], axis)
 
 
 def repeat_each(x: np.ndarray, counts: np.ndarray, axis: int, total: int) -> np.ndarray:

@@ -176,7 +176,7 @@ def slice_(x: np.ndarray, starts: Index, sizes: Index, steps: Index) -> np.ndarr
     return built(sizes, lambda index: item(x, strided(index, starts, steps)))
 
 
-def embed(x: np.ndarray, shape: Index, starts: Index, steps: Index) -> np.ndarray:
+def unslice(x: np.ndarray, shape: Index, starts: Index, steps: Index) -> np.ndarray:
     out = built(shape, lambda index: 0)
     for index in np.ndindex(*x.shape):
         out[strided(index, starts, steps)] = item(x, index)
@@ -323,7 +323,7 @@ definitions: dict[str, Callable[..., Any]] = {
     "broadcast_to": broadcast_to,
     "concatenate": concatenate,
     "constant": lambda value: value.array.tolist(),
-    "embed": embed,
+    "unslice": unslice,
     "expand_dims": expand_dims,
     "layer_norm": layer_norm,
     "log_softmax": log_softmax,

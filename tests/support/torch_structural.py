@@ -47,7 +47,7 @@ def slice_(x: Tensor, starts: Index, sizes: Index, steps: Index) -> Tensor:
     return x
 
 
-def embed(x: Tensor, shape: Index, starts: Index, steps: Index) -> Tensor:
+def unslice(x: Tensor, shape: Index, starts: Index, steps: Index) -> Tensor:
     if not shape:
         return x.clone()
     grid = torch.meshgrid(*strided(starts, tuple(x.shape), steps), indexing="ij")
@@ -279,12 +279,12 @@ counterparts: Table = {
     "concatenate": lambda *tensors, axis: torch.cat(tensors, axis),
     "split": lambda x, axis, sizes: torch.split(x, sizes, axis),
     "slice": slice_,
-    "embed": embed,
+    "unslice": unslice,
     "roll": lambda x, shifts, axes: torch.roll(x, shifts, axes) if axes else x.clone(),
     "pad": pad,
     "extend": extend,
     "tile": lambda x, repeats: torch.tile(x, repeats),
-    "repeat": lambda x, count, axis: torch.repeat_interleave(x, count, axis),
+    "repeat": lambda x, repeats, axis: torch.repeat_interleave(x, repeats, axis),
     "repeat_each": repeat_each,
     "linspace": linspace,
     "arange": arange,
