@@ -2,7 +2,8 @@
 
 Deliberate differences: of a matrix that is to be symmetric, cholesky, eigh and eigvalsh take the
 symmetric part, torch one triangle; the signs of factors are chosen here, which torch leaves to
-LAPACK; a length that is replaced by a least one has no gradient here, in torch it keeps its own.
+LAPACK; a length that is replaced by a least one has no gradient here, in torch it keeps its own, so
+that the formula is written out then.
 """
 
 from __future__ import annotations
@@ -110,9 +111,11 @@ def cdist(x: Tensor, y: Tensor, p: float) -> Tensor:
 
 def cosine_similarity(x: Tensor, y: Tensor, epsilon: float, axis: int) -> Tensor:
     x, y = torch.broadcast_tensors(x, y)
-    if min(each.norm(dim=axis).min() for each in (x, y)) < epsilon:
-        raise Unlike("where torch takes epsilon for a length, its gradient is that of the length")
-    return F.cosine_similarity(x, y, axis, epsilon)
+    lengths = [each.norm(dim=axis) for each in (x, y)]
+    if all((length > epsilon).all() for length in lengths):
+        return F.cosine_similarity(x, y, axis, epsilon)
+    one, other = (length.clamp(min=epsilon) for length in lengths)
+    return (x * y).sum(axis) / one / other
 
 
 # Fourier transforms, of real and imaginary parts.

@@ -4,7 +4,7 @@ Weights count here as often as they say: the mean is Σ weight · loss / Σ weig
 by the number of losses. So torch gives each loss, and they are reduced by that rule. Other
 deliberate differences: torch refuses labels out of range; the gradient of its ctc is meant for
 probabilities that add up to 1, and is made the true one here; a variance that is replaced by a
-least one has no gradient here, in torch it keeps its own.
+least one has no gradient here, in torch it keeps its own, so that the least is taken before.
 """
 
 from __future__ import annotations
@@ -60,9 +60,8 @@ def poisson_nll(p: Tensor, t: Tensor, log_input: bool, full: bool, epsilon: floa
 
 
 def gaussian_nll(p: Tensor, t: Tensor, v: Tensor, full: bool, epsilon: float) -> Tensor:
-    if (v < epsilon).any():
-        raise Unlike("torch keeps the gradient of a variance that it replaces")
-    return F.gaussian_nll_loss(p, t, v, full, epsilon, reduction="none")
+    """Torch's own least variance keeps the gradient of what it replaces."""
+    return F.gaussian_nll_loss(p, t, v.clamp(min=epsilon), full, epsilon, reduction="none")
 
 
 def log_cosh(p: Tensor, t: Tensor) -> Tensor:
