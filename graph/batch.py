@@ -52,7 +52,7 @@ def _applied(node: Node, mapped: Sequence[bool], inputs: Sequence[Tensor]) -> Se
     if type(op).batch is not Operator.batch:
         answer = op.batch(mapped, *inputs)
         return answer if isinstance(answer, tuple) else (answer,)
-    if op.elementwise:
+    if op.elementwise and op.body is None:
         return _elementwise(node, mapped, inputs)
     if op.composite:
         return _through_decomposition(node, inputs)
