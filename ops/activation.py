@@ -17,6 +17,7 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import abs, square
 from graphwright.ops.case import Case, Reject, f32, i32
+from graphwright.ops.convert import builder
 from graphwright.ops.elementwise import Real, in_single_precision
 from graphwright.ops.error_function import erfc
 from graphwright.ops.exponential import exp, expm1, sigmoid
@@ -232,16 +233,19 @@ silu = Silu()
 mish = Mish()
 
 
+@builder
 def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     """x where x > 0, else alpha · (exp(x) - 1); see `Elu`."""
     return Elu(alpha)(x)
 
 
+@builder
 def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     """x where x > 0, else alpha · (exp(x/alpha) - 1); see `Celu`."""
     return Celu(alpha)(x)
 
 
+@builder
 def gelu(x: TensorLike, approximate: Literal["none", "tanh"] = "none") -> Tensor:
     """x times the normal distribution function of x, exactly or by tanh; see `Gelu`."""
     return Gelu(approximate)(x)

@@ -20,6 +20,7 @@ from graphwright.graph.operator import Operator, register
 from graphwright.graph.source import here
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
+from graphwright.ops.arguments import Declared
 from graphwright.ops.case import Case, bool_, f32, f64, i32
 from graphwright.ops.shapes import normalize_axis
 
@@ -96,12 +97,19 @@ class SizeValue(Operator):
 def builder(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Decorator for functions that make nodes: what they refuse says where, and of which tensors.
 
-    Errors of the operators themselves say so already and pass unchanged.
+    Arguments are what their annotations say (`Declared`). Errors of the operators themselves say
+    where already and pass unchanged.
     """
+    declared: Declared | None = None
 
     @wraps(function)
     def build(*args: Arguments.args, **attributes: Arguments.kwargs) -> Result:
+        nonlocal declared
+        if declared is None:  # not before: importing is to be quick
+            declared = Declared(function)
         try:
+            if declared:
+                args, attributes = declared.checked(args, attributes)  # type: ignore[assignment]
             return function(*args, **attributes)
         except GraphwrightError as error:
             given = zip(inspect.signature(function).parameters, args, strict=False)

@@ -13,6 +13,7 @@ from graphwright.graph.errors import AttributeValueError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
+from graphwright.ops.arguments import AnyFloat
 from graphwright.ops.arithmetic import abs, sign
 from graphwright.ops.case import Case, Reject, f16, f32, f64, i32
 from graphwright.ops.comparison import equal
@@ -161,7 +162,10 @@ nextafter = Nextafter()
 
 @builder
 def nan_to_num(
-    x: TensorLike, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+    x: TensorLike,
+    nan: AnyFloat = 0.0,
+    posinf: AnyFloat | None = None,
+    neginf: AnyFloat | None = None,
 ) -> Tensor:
     """`x` with `nan`, `posinf` and `neginf` for what is not finite; see `NanToNum`.
 

@@ -15,6 +15,7 @@ from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
+from graphwright.ops.arguments import AnyFloat
 from graphwright.ops.arithmetic import remainder
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32, u8
 from graphwright.ops.composite import Composite
@@ -241,7 +242,7 @@ def pad(
     x: TensorLike,
     widths: Widths,
     mode: Literal["constant", "edge", "reflect", "symmetric", "wrap"] = "constant",
-    value: bool | int | float = 0,
+    value: bool | int | AnyFloat = 0,
 ) -> Tensor:
     """`x` with more elements around it, all of them `value`, or taken from `x` itself.
 

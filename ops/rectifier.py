@@ -13,8 +13,10 @@ from graphwright.graph.errors import AttributeValueError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
+from graphwright.ops.arguments import AnyFloat
 from graphwright.ops.case import Case, Reject, f32, f64, i32
 from graphwright.ops.composite import Composite
+from graphwright.ops.convert import builder
 from graphwright.ops.elementwise import Binary, Real, Unary
 from graphwright.ops.extremum import clip, maximum
 from graphwright.ops.selection import where
@@ -260,16 +262,19 @@ hard_sigmoid = HardSigmoid()
 hard_swish = HardSwish()
 
 
+@builder
 def leaky_relu(x: TensorLike, alpha: float = 0.01) -> Tensor:
     """x where x > 0, else alpha · x; see `LeakyRelu`."""
     return LeakyRelu(alpha)(x)
 
 
-def threshold(x: TensorLike, threshold: float, value: float = 0.0) -> Tensor:
+@builder
+def threshold(x: TensorLike, threshold: float, value: AnyFloat = 0.0) -> Tensor:
     """x where x > threshold, else `value`; see `Threshold`."""
     return Threshold(float(threshold), float(value))(x)
 
 
+@builder
 def hard_tanh(x: TensorLike, low: float = -1.0, high: float = 1.0) -> Tensor:
     """`x` limited to values from `low` to `high`; see `HardTanh`."""
     return HardTanh(float(low), float(high))(x)

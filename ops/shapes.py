@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TypeAlias
 
 import numpy as np
@@ -11,6 +11,7 @@ from graphwright.graph.dim import Dim, Size, dim
 from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.tensor import Axis, Tensor
 from graphwright.graph.types import Shape
+from graphwright.ops.arguments import shown
 
 ShapeLike: TypeAlias = "Size | str | Sequence[Size | str]"
 
@@ -51,8 +52,8 @@ def as_shape(shape: ShapeLike) -> Shape:
     """
     if isinstance(shape, str | int | np.integer | Dim):
         return (as_size(shape),)
-    if isinstance(shape, Tensor) or not isinstance(shape, Iterable):
-        raise ShapeError(f"{shape!r} is not a shape", hint="a size, or a tuple of sizes")
+    if not isinstance(shape, Iterable) or isinstance(shape, Tensor | Set | Mapping):
+        raise ShapeError(f"{shown(shape)} is not a shape", hint="a size, or a tuple of sizes")
     return tuple(map(as_size, shape))
 
 
@@ -65,7 +66,7 @@ def as_size(size: object) -> Size:
         return dim(size)
     if isinstance(size, bool) or not isinstance(size, int | np.integer | Dim):
         raise ShapeError(
-            f"{size!r} is not a size", hint='a number, a name such as "batch", or a gw.dim'
+            f"{shown(size)} is not a size", hint='a number, a name such as "batch", or a gw.dim'
         )
     return size if isinstance(size, Dim) else int(size)
 
@@ -85,7 +86,9 @@ def shape_text(shape: Shape) -> str:
 def normalize_axis(axis: int, rank: int) -> int:
     """`axis` counted from the front. Raises AttributeValueError when out of range."""
     if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
-        raise AttributeValueError(f"an axis is a whole number, got {axis!r}")
+        raise AttributeValueError(
+            f"an axis is a whole number, got {shown(axis)}", hint="0 is the first, -1 the last"
+        )
     if not -rank <= axis < rank:
         allowed = f"from {-rank} to {rank - 1}" if rank else "none: the rank is 0"
         raise AttributeValueError(
@@ -107,7 +110,7 @@ def normalize_axes(axis: Axis, rank: int) -> tuple[int, ...]:
     """
     if axis is None:
         return tuple(range(rank))
-    given = axis if isinstance(axis, Sequence) else (axis,)
+    given = axis if isinstance(axis, Sequence) and not isinstance(axis, str) else (axis,)
     axes = sorted(normalize_axis(item, rank) for item in given)
     if len(set(axes)) != len(axes):
         raise AttributeValueError(f"an axis is named twice in {tuple(given)}")

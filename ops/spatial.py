@@ -16,8 +16,10 @@ from graphwright.graph.dtype import is_floating
 from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import Shape
+from graphwright.ops.arguments import shown
 from graphwright.ops.movement import moveaxis
 from graphwright.ops.padding import Pad
+from graphwright.ops.shapes import as_size
 from graphwright.ops.slicing import Slice
 
 Numbers: TypeAlias = int | Sequence[int]
@@ -125,7 +127,9 @@ def numbers(value: Numbers, count: int, what: str) -> tuple[int, ...]:
     whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in given)
     if not whole or isinstance(given, str) or len(given) != count:
         raise AttributeValueError(
-            f"{what} is a whole number, or one for each of the {count} spatial axes, got {value!r}"
+            f"{what} is a whole number, or one for each of the {count} spatial axes, got "
+            f"{shown(value)}",
+            hint=f"such as {(2,) * count}",
         )
     return tuple(int(number) for number in given)
 
@@ -140,9 +144,9 @@ def pairs(
              ⌈size / stride⌉, where of an odd number the one more is after (ONNX SAME_UPPER)
     Raises AttributeValueError for anything else.
     """
-    if padding == "valid":
+    if isinstance(padding, str) and padding == "valid":
         padding = 0
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         return tuple(map(_same, sizes, window, strides, dilations))
     given = padding if isinstance(padding, Sequence) else (padding,) * len(sizes)
     found: list[tuple[Any, ...]] = [
@@ -152,9 +156,10 @@ def pairs(
     if len(found) != len(sizes) or not all(map(_is_pair, found)):
         raise AttributeValueError(
             f'padding is "same", "valid", a number, a number or a pair (before, after) for each of '
-            f"the {len(sizes)} spatial axes, got {padding!r}"
+            f"the {len(sizes)} spatial axes, got {shown(padding)}",
+            hint=f"such as {((1, 1),) * len(sizes)}",
         )
-    return tuple((before, after) for before, after in found)
+    return tuple((as_size(before), as_size(after)) for before, after in found)
 
 
 def _same(size: Size, window: Size, stride: int, dilation: int) -> tuple[Size, Size]:

@@ -220,7 +220,7 @@ def test_what_is_carried_must_come_out_as_it_goes_in():
         gw.scan(lambda h, _: (h, None), start)
     with pytest.raises(gw.AttributeValueError, match="the length is -1: it can't be negative"):
         gw.scan(lambda h, _: (h, None), start, length=-1)
-    with pytest.raises(gw.ShapeError, match=r"scan: <sum: f32\[\]> is not a size"):
+    with pytest.raises(gw.AttributeValueError, match=r"scan: length must be a size or None"):
         gw.scan(lambda h, _: (h, None), start, length=x.sum())
     with pytest.raises(gw.ShapeError, match="sequence 0 has rank 0"):
         gw.scan(lambda h, _: (h, None), start, x.sum())
@@ -274,7 +274,7 @@ def test_loops_refuse_what_they_can_not_run():
         gw.while_loop(lambda s: s[0].sum() > 0, lambda s: (s[0].sum(),), (x,))
     with pytest.raises(gw.GraphError, match=r"the condition gives \(·, ·\), not one tensor"):
         gw.while_loop(lambda s: (s.sum() > 0, s.sum() < 9), lambda s: s, x)
-    with pytest.raises(gw.ShapeError, match=r"while_loop: 2\.5 is not a size"):
+    with pytest.raises(gw.AttributeValueError, match=r"while_loop: bound must be a size or None"):
         gw.while_loop(lambda s: s.sum() > 0, lambda s: s, x, bound=2.5)
     with pytest.raises(gw.GraphError, match="there is no state"):
         gw.while_loop(lambda s: s, lambda s: s, ())

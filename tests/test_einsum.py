@@ -77,7 +77,7 @@ def test_an_equation_is_written_out(equation, wanted):
 
 @pytest.mark.parametrize("equation", ["i->j->k", "i..->i", "i,j-", "i;j", "......", "é", 3, None])
 def test_what_is_no_equation_is_refused(equation):
-    with pytest.raises(AttributeValueError, match="is no equation"):
+    with pytest.raises(AttributeValueError, match=r"is no equation|equation must be a string"):
         gw.ops.einsum(equation, gw.input("x", (2,)))
 
 

@@ -268,7 +268,7 @@ def test_a_slope_may_be_any_real_number():
     made = gw.ops.leaky_relu(x, np.float32(0.25)).node.op
     assert made == gw.ops.leaky_relu(x, 0.25).node.op
     assert gw.ops.elu(x, 1).node.op == gw.ops.elu(x).node.op
-    with pytest.raises(gw.AttributeValueError, match="elu: alpha must be a finite number, got nan"):
+    with pytest.raises(gw.AttributeValueError, match="elu: alpha must be a number, got nan"):
         gw.ops.elu(x, nan)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import math
+
 import numpy as np
 import pytest
 from support.cases import checked, own_operators
@@ -73,3 +76,50 @@ def test_half_precision_holds_more_elements_than_its_largest_number(name):
     got, slope = values([y, gw.grad(y.sum(), x)], {x: ones.astype(np.float16)})
     np.testing.assert_allclose(got, np.full_like(got, wanted.get(name, 1 + np.log(7e4))), rtol=2e-2)
     np.testing.assert_allclose(slope, 1 / 7e4 if name == "logsumexp" else 0, atol=1e-6)
+
+
+# What is no argument.
+
+
+WRONG = {
+    "int": (1.5, True, "one", [2], object(), math.nan, np.float32(1)),
+    "float": (math.nan, np.float32(math.nan), True, "one", 10**400, (1.0,)),
+    "bool": (1, 0.0, "yes", None, np.ones(2)),
+}
+WRONG["Size"] = WRONG["int"]
+ARGUMENTS = [
+    pytest.param(build, name, id=f"{build.__name__}-{name}")
+    for build in (getattr(gw.ops, name) for name in gw.ops.__all__)
+    if inspect.isfunction(build)
+    for name, parameter in inspect.signature(build).parameters.items()
+    if parameter.annotation.removesuffix(" | None") in WRONG
+]
+
+
+@pytest.mark.parametrize(("build", "name"), ARGUMENTS)
+def test_what_is_not_as_declared_is_refused_before_anything_else(build, name):
+    parameters = inspect.signature(build).parameters
+    required = [p for p in parameters.values() if p.default is p.empty]
+    others = {p.name: [1] if p.annotation.startswith("Sequence[") else 1 for p in required}
+    for wrong in WRONG[parameters[name].annotation.removesuffix(" | None")]:
+        told = rf"^\w+: {name} must be .*, got"
+        with pytest.raises(gw.AttributeValueError, match=told) as caught:
+            build(**{**others, name: wrong})
+        assert caught.value.source.lines[0].text.startswith("build(")
+        assert f'declared as "{name}: ' in caught.value.hint
+
+
+def test_numbers_of_numpy_are_pythons():
+    x = gw.input("x", (2, 6))
+    y = gw.ops.topk(x, np.int64(2), axis=np.int8(-1), largest=np.bool_(False))[0]
+    assert y.node.op.attributes == {"axis": 1, "k": 2, "largest": False}
+    assert [type(value) for value in y.node.op.attributes.values()] == [int, int, bool]
+    assert gw.ops.permute_dims(x, np.array([1, 0])).shape == (6, 2)
+
+
+def test_what_is_wrong_is_shown_in_a_few_words():
+    x = gw.input("x", (2,))
+    with pytest.raises(gw.AttributeValueError, match=r"alpha must be a number, got a number of"):
+        gw.ops.elu(x, 10**400)
+    with pytest.raises(gw.AttributeValueError, match=r"axes must be .* or None, got '0{59}…"):
+        gw.ops.permute_dims(x, "0" * 1000)
