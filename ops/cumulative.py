@@ -306,6 +306,7 @@ def diff(
     """The differences x[i+1] - x[i] along `axis`, `n` times over; of booleans, where they differ.
 
     prepend, append: what to put around `x` along `axis` first
+    Raises AttributeValueError for a negative n.
     """
     tensor = as_tensor(x)
     place = normalize_axis(axis, tensor.ndim)

@@ -370,10 +370,21 @@ def broadcast_to(x: TensorLike, shape: ShapeLike) -> Tensor:
     return tensor if sizes == tensor.shape else BroadcastTo(sizes)(tensor)
 
 
-def sum_to(x: Tensor, shape: Shape) -> Tensor:
-    """`x` summed over the axes along which `shape` was broadcast to reach its shape."""
-    if x.shape == shape:
-        return x
-    extra = x.ndim - len(shape)
-    stretched = (i + extra for i, size in enumerate(shape) if size == 1 != x.shape[i + extra])
-    return reshape(x.sum((*range(extra), *stretched)), shape)
+@builder
+def sum_to(x: TensorLike, shape: ShapeLike) -> Tensor:
+    """`x` summed over the axes along which `shape` is broadcast to its shape: `broadcast_to`'s
+    gradient.
+
+    Raises ShapeError when it is not broadcast to that.
+    """
+    tensor, sizes = as_tensor(x), as_shape(shape)
+    if tensor.shape == sizes:
+        return tensor
+    if broadcast(tensor.shape, sizes) != tensor.shape:
+        raise ShapeError(
+            f"{shape_text(sizes)} does not broadcast to {shape_text(tensor.shape)}",
+            hint="counted from the last, each size must be that of x, or 1",
+        )
+    extra = tensor.ndim - len(sizes)
+    stretched = (i + extra for i, n in enumerate(sizes) if n == 1 != tensor.shape[i + extra])
+    return reshape(tensor.sum((*range(extra), *stretched)), sizes)

@@ -323,7 +323,9 @@ def rotary_embedding(
     positions: of a shape that broadcasts to that of `x` without its last axis; 0, 1, 2 and so on
                along the second-last axis unless given
     features:  how many are rotated, the first ones; all unless given
-    See `RotaryEmbedding` for the others.
+    See `RotaryEmbedding` for the others. Raises ShapeError for features that are no pairs and for
+    positions that don't broadcast, DTypeError for booleans, AttributeValueError for a base or a
+    scaling that is not positive.
     """
     tensor = as_floating(x)
     if tensor.ndim < (2 if positions is None else 1):

@@ -209,6 +209,7 @@ def meshgrid(*tensors: TensorLike, indexing: Literal["xy", "ij"] = "xy") -> tupl
 
     indexing: "ij" for the axes in the order of the vectors; "xy", as in plots, for the first two
               axes exchanged (NumPy)
+    Raises ShapeError for what is no vector, AttributeValueError for another `indexing`.
     """
     parts = [as_tensor(tensor) for tensor in tensors]
     if indexing not in ("xy", "ij"):

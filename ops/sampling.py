@@ -51,6 +51,7 @@ def random_bernoulli(
     key:   u64[2], from `gw.random.key`; an array of keys gives an axis for each of its own
     shape: that of p unless given
     p:     a number or a floating tensor, from 0 (never) to 1 (always); it broadcasts to the result
+    Raises AttributeValueError for a number that is no probability.
     """
     tensor, chance = as_tensor(key), as_floating(p)
     if isinstance(p, int | float) and not 0 <= p <= 1:

@@ -189,6 +189,7 @@ def slice(
     starts, stops: one for each sliced axis: numbers, sizes, or None for the end; a symbolic size
                    is a position from the front, whatever number it turns out to be
     steps:         1 unless given; not 0
+    Raises AttributeValueError for a step of 0, and when there are not as many of each.
     """
     tensor = as_tensor(x)
     count = len(starts)

@@ -255,6 +255,17 @@ def test_joining_promotes_like_arithmetic():
     assert ops.stack([y, 0 * y, y]).shape == (3, 2)
 
 
+def test_sums_to_a_shape_undo_its_broadcasting():
+    array = np.arange(24.0).reshape(2, 3, 4)
+    assert value(ops.sum_to(array, (3, 1)), {}).tolist() == array.sum((0, 2))[:, None].tolist()
+    x = gw.input("x", (2, "n"))
+    assert ops.sum_to(x, x.shape) is x
+    with pytest.raises(ShapeError, match=r"sum_to: shapes \[2,n\] and \[3\] differ: n != 3"):
+        ops.sum_to(x, 3)
+    with pytest.raises(ShapeError, match=r"sum_to: \[5,2,n\] does not broadcast to \[2,n\]"):
+        ops.sum_to(x, (5, 2, "n"))
+
+
 def test_pad_takes_one_width_or_pairs():
     x, array = gw.input("x", ("n", 2), "int32"), np.arange(6, dtype=np.int32).reshape(3, 2)
     one, pairs = values([ops.pad(x, 1), ops.pad(x, ((0, 2), (1, 0)), value=9)], {x: array})
@@ -281,7 +292,7 @@ def test_scatter_add_writes_to_memory_of_any_strides():
     assert out.tolist() == [[0, 1], [2, 3], [6, 7]]
 
 
-def test_embed_is_the_reverse_of_slice():
+def test_unslice_is_the_reverse_of_slice():
     x, array = gw.input("x", ("n", 3)), floats(2, 3).astype(np.float32)
     wide = ops.unslice(x, ("n", 8), (0, 7), (1, -3))
     answers = values([wide, wide[:, 7::-3]], {x: array})
