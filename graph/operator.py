@@ -49,8 +49,48 @@ operators: dict[str, type[Operator]] = {}
 """Every registered operator by name: what the parser reads names with."""
 
 
-class _Frozen:
-    """Its attributes are set when it is made, and never after."""
+@dataclass_transform(frozen_default=True, eq_default=False)
+class _Attributes:
+    """What a subclass annotates is an attribute of its instances: set when they are made, by
+    position or by name, and never after.
+
+    They are dataclasses, but for what `dataclass` would write code for: that takes more time than
+    all else in the import of a large vocabulary.
+    """
+
+    attribute_names: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if inspect.get_annotations(cls):
+            dataclasses.dataclass(init=False, eq=False, repr=False)(cls)
+            cls.attribute_names = tuple(field.name for field in dataclasses.fields(cast(Any, cls)))
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        fits = not named and len(values) == len(self.attribute_names)
+        given = values if fits else self._ordered(values, named)
+        self.__dict__.update(zip(self.attribute_names, given, strict=True))
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        """For checks of the attributes."""
+
+    def _ordered(self, values: Sequence[Any], named: dict[str, Any]) -> list[Any]:
+        """One value for each attribute. Raises TypeError as Python does for wrong arguments."""
+        fields = dataclasses.fields(cast(Any, self))
+        parameters = [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                default=inspect.Parameter.empty
+                if field.default is dataclasses.MISSING
+                else field.default,
+            )
+            for field in fields
+        ]
+        bound = inspect.Signature(parameters).bind(*values, **named)
+        bound.apply_defaults()
+        return list(bound.arguments.values())
 
     def __setattr__(self, name: str, value: object) -> None:
         raise dataclasses.FrozenInstanceError(f"operators are frozen: {name} can't be set")
@@ -67,8 +107,7 @@ class Pruned(NamedTuple):
     outputs: Sequence[int]
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Operator(_Frozen):
+class Operator(_Attributes):
     """One operator. Subclasses are decorated with `@register` and define the methods below.
 
     The positional arguments of `infer`, `kernel` and `gradient` are the operator's inputs, under
@@ -110,7 +149,6 @@ class Operator(_Frozen):
 
     cases: ClassVar[tuple[Any, ...]] = ()
     rejects: ClassVar[tuple[Any, ...]] = ()
-    attribute_names: ClassVar[tuple[str, ...]] = ()
 
     # What an operator defines. (`**_` lets subclasses name their inputs under strict types.)
 
@@ -312,9 +350,8 @@ class Operator(_Frozen):
         )
 
 
-@dataclass_transform(frozen_default=True, eq_default=False)
 def register(cls: Class) -> Class:
-    """Class decorator: make an operator a frozen dataclass and enter it by its name.
+    """Class decorator: enter an operator by its name.
 
     Raises AttributeValueError when it is no operator or has no name, or when another class already
     has the name. The same class defined again (a notebook cell run twice) replaces the earlier one.
@@ -332,11 +369,6 @@ def register(cls: Class) -> Class:
             f"an operator named {cls.name!r} exists already, in {known.__module__}",
             hint="choose another name",
         )
-    # Most have no attributes of their own, and are what a dataclass makes of them already; making
-    # them so again would take half of the time that importing the vocabulary does.
-    if inspect.get_annotations(cls) or "__post_init__" in vars(cls):
-        cls = cast(Class, dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls))
-    cls.attribute_names = tuple(field.name for field in dataclasses.fields(cast(Any, cls)))
     operators[cls.name] = cls
     return cls
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,6 @@ from graphwright.ops.statistics import mean, widened
 # `max` and `abs` here are tensors' functions; Python's own are not used below.
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class _Adaptive(Composite):
     """Bin i of an axis holds what is from ⌊i·size / bins⌋ up to ⌈(i + 1)·size / bins⌉."""
 

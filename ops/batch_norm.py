@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
@@ -26,7 +25,6 @@ from graphwright.ops.shapes import check_axis, normalize_axis
 from graphwright.ops.statistics import wide_dtype, widened
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class ByChannel(Composite):
     """Normalization with weights for each channel, a place on `axis` (counted from the front)."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
@@ -50,7 +49,6 @@ class Nll(LabelLoss):
     rejects = label_rejects()
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class _Smoothed(LabelLoss):
     """Cross-entropy with smoothed labels."""
 

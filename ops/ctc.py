@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,6 @@ REJECTS = tuple(
 """What all operators on alignments refuse."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class _OfAlignments(Operator):
     """What is computed of all alignments of a sequence with its labels."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,7 +32,6 @@ from graphwright.ops.selection import where
 from graphwright.ops.shapes import check_axis, normalize_axis
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Cumulative(Operator):
     """All elements up to each one along an axis, combined; `reverse`: from each one on."""
 
@@ -79,7 +78,6 @@ class Cumulative(Operator):
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Accumulation(Cumulative):
     """Running sums and products: booleans and small integers in int64, as in NumPy."""
 
@@ -140,7 +138,6 @@ class CumProd(Accumulation):
         return self.before(out, 1) * self.backwards(self.after(x, 0), g)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class RunningExtreme(Cumulative):
     """Running maxima and minima: nan from the first nan on.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from graphwright.graph.errors import ShapeError
@@ -33,7 +32,6 @@ _SHORTEST = 1e-8
 """What vectors count as long at least, so that their cosines have derivatives."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class _PairLoss(Loss):
     """A loss for each pair of vectors along `axis`, which a target says to be alike or not."""
 

@@ -79,9 +79,6 @@ class Fft(_Transform):
 
     name = "fft"
 
-    axis: int
-    norm: Norm
-
     def infer(self, real: TensorType, imag: TensorType) -> tuple[TensorType, TensorType]:
         self.check(real, imag)
         return real, real
@@ -137,9 +134,6 @@ class Ifft(_Transform, Composite):
 
     name = "ifft"
 
-    axis: int
-    norm: Norm
-
     def infer(self, real: TensorType, imag: TensorType) -> tuple[TensorType, TensorType]:
         self.check(real, imag)
         return real, real
@@ -165,9 +159,6 @@ class Rfft(_Transform):
 
     name = "rfft"
 
-    axis: int
-    norm: Norm
-
     def infer(self, x: TensorType) -> tuple[TensorType, TensorType]:
         self.check(x, x)
         half = x.with_shape(with_size(x.shape, self.axis, floordiv(x.shape[self.axis], 2) + 1))
@@ -185,7 +176,7 @@ class Rfft(_Transform):
         size = x.shape[self.axis]
         half = _inner(out, self.axis, size, 0.5)
         g, g_imag = _both(g, g_imag)
-        return Irfft(size, self.axis, _OPPOSITE[self.norm])(g * half, g_imag * half)
+        return Irfft(self.axis, _OPPOSITE[self.norm], size)(g * half, g_imag * half)
 
     def batch(self, mapped: Sequence[bool], x: Tensor) -> tuple[Tensor, ...]:
         return Rfft(self.axis + 1, self.norm).apply(x)
@@ -223,8 +214,6 @@ class Irfft(_Transform):
     name = "irfft"
 
     size: Size
-    axis: int
-    norm: Norm
 
     def infer(self, real: TensorType, imag: TensorType) -> TensorType:
         self.check(real, imag)
@@ -251,7 +240,7 @@ class Irfft(_Transform):
         return parts[0] * twice, parts[1] * twice
 
     def batch(self, mapped: Sequence[bool], *parts: Tensor) -> Tensor:
-        return Irfft(self.size, self.axis + 1, self.norm)(*in_front(mapped, parts))
+        return Irfft(self.axis + 1, self.norm, self.size)(*in_front(mapped, parts))
 
     def flops(self, real: TensorType, imag: TensorType) -> Size:
         return _flops(self.infer(real, imag), self.axis)
@@ -381,7 +370,7 @@ def irfft(
         raise ShapeError(f"axis {place} is empty, so that no size follows", hint="give n")
     size = 2 * (have - 1) if n is None else n
     need = have if n is None else floordiv(size, 2) + 1
-    return Irfft(size, place, norm)(*(resized(part, need, place) for part in parts))
+    return Irfft(place, norm, size)(*(resized(part, need, place) for part in parts))
 
 
 def pair_of(real: TensorLike, imag: TensorLike | None) -> Pair:

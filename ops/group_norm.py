@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
@@ -26,7 +25,6 @@ from graphwright.ops.slicing import Slice
 from graphwright.ops.statistics import widened
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class _ByExample(ByChannel):
     """Group and instance normalization: axis 0 of x holds examples, each normalized for itself."""
 

@@ -28,7 +28,6 @@ from graphwright.ops.shapes import normalize_axis, shape_text
 from graphwright.ops.statistics import widened
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class LabelLoss(Loss):
     """A loss for each integer label, by the scores of the classes along `axis`.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from graphwright.graph.dtype import DType, is_floating, short_name
@@ -31,7 +30,6 @@ from graphwright.ops.statistics import mean, widened
 Reduce: TypeAlias = Literal["mean", "sum", "none"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Loss(Composite):
     """Losses, and what `reduce` makes of them: their "mean", their "sum", or "none" of these.
 
@@ -69,7 +67,6 @@ class Loss(Composite):
         return cast(losses, dtype)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class ElementLoss(Loss):
     """A loss for each pair of elements of two tensors of one shape."""
 

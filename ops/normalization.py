@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +25,6 @@ from graphwright.ops.shapes import behind, check_axes, normalize_axes, normalize
 from graphwright.ops.statistics import mean, widened
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class _AlongAxes(Composite):
     """Softmax and log_softmax: floating in, the same type out; 16-bit floats as float32."""
 
@@ -131,7 +130,6 @@ def across(vector: Tensor, x: Tensor, axes: tuple[int, ...]) -> Tensor:
     return widened(expand_dims(vector, [i for i in range(x.ndim) if i not in axes]))
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class _Scaled(Composite):
     """Layer and RMS normalization: over axes, then scaled by weights of the shape of these."""
 

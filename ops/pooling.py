@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -54,7 +53,6 @@ def pool(window: tuple[int, ...], **changes: Any) -> dict[str, Any]:
     return {"window": window, "strides": window, **plain, **changes}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Pool(Composite):
     """What pools share: windows in the padded spatial axes of [examples, channels, *sizes]."""
 

@@ -9,8 +9,6 @@ function (L. Devroye, Non-Uniform Random Variate Generation, 1986, chapter II.2)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -44,7 +42,6 @@ from graphwright.ops.shapes import ShapeLike, as_shape, broadcast, check_sizes, 
 _PRECISION = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Draw(Composite):
     """Floating numbers, so many for each key: u64[..., 2] gives [..., *shape]."""
 

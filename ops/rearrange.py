@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from graphwright.graph.dim import Size, dim, exact_quotient
@@ -16,7 +15,6 @@ from graphwright.ops.convert import as_tensor, builder
 from graphwright.ops.movement import reshape, transpose
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class _Blocks(Composite):
     """Both ways: images [batch, channels, height, width], and the side of a square block."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -78,7 +77,6 @@ class Relu6(Activation):
     cases = Case(f32["n", 4], smooth=False), Case([-1.5, 0.1, 5.9, 7.0]), Case([np.nan, np.inf])
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Sloped(Activation):
     """An activation with a number `alpha`, which is its slope below 0 or what that tends to."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from graphwright.graph.dim import Size, dim
@@ -27,7 +26,6 @@ from graphwright.ops.trigonometric import tanh
 Nonlinearity = Literal["tanh", "relu"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class _Cell(Composite):
     """A step from the input x [..., I] and the state h [..., H], by weights for `gates` times H.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,7 +26,6 @@ from graphwright.ops.shapes import behind, check_axes, inverse_permutation, norm
 # `sum`, `max`, `all` and others here are tensors' functions; Python's own are not used below.
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Reduction(Operator):
     """Folds `axes` (sorted, counted from the front) away; `keepdims` leaves them with size 1."""
 
@@ -144,7 +143,6 @@ class Prod(Reduction):
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class ExtremeReduction(Reduction):
     """Max and min; each element that ties for the extreme gets an equal share of the gradient."""
 
@@ -207,7 +205,6 @@ class Min(ExtremeReduction):
     ufunc = np.minimum
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class IndexReduction(Reduction):
     """Argmax and argmin: the index along one axis, as int64; the first of several, or of nans."""
 
@@ -258,7 +255,6 @@ class ArgMin(IndexReduction):
     function = np.argmin
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class LogicalReduction(Reduction):
     """All and any: booleans in, booleans out."""
 

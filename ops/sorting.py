@@ -6,7 +6,6 @@ Everywhere nan counts as larger than all numbers, as in NumPy: it comes last in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +29,6 @@ from graphwright.ops.shapes import check_axis, check_sizes, normalize_axis, shap
 from graphwright.ops.slicing import slice
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class _Ordering(Operator):
     """Sort and argsort: an axis, and which way."""
 

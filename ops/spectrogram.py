@@ -102,7 +102,7 @@ class Istft(Composite):
         if real.rank < 2:
             raise ShapeError(f"transforms are [..., frames, frequencies], got {real}")
         length = window.shape[0]
-        frames = Irfft(length, real.rank - 1, "backward").infer(real, imag)
+        frames = Irfft(real.rank - 1, "backward", length).infer(real, imag)
         return frames.with_shape((*frames.shape[:-2], self._size(frames.shape[-2], length)))
 
     def _size(self, frames: Size, length: Size) -> Size:
@@ -114,7 +114,7 @@ class Istft(Composite):
 
     def decompose(self, real: Tensor, imag: Tensor, window: Tensor) -> Tensor:
         length = window.shape[0]
-        frames = Irfft(length, real.ndim - 1, "backward")(real, imag) * window
+        frames = Irfft(real.ndim - 1, "backward", length)(real, imag) * window
         add = OverlapAdd((self._size(real.shape[-2], length),), (self.hop,), (1,))
         weights = add(broadcast_to(square(window), (real.shape[-2], length)))
         seen = weights > _TINY

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from numpy.typing import DTypeLike
 
 from graphwright.graph.dim import Size, minimum, positive
@@ -25,7 +23,6 @@ from graphwright.ops.selection import where
 from graphwright.ops.shapes import check_axis, normalize_axis
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class _Triangle(Composite):
     """Tril and triu: all matrices of `x`, with zeros on the other side of a diagonal."""
 

@@ -7,7 +7,7 @@ the derivatives of each are the other two.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -31,7 +31,6 @@ Fold: TypeAlias = tuple[int, bool]
 EXAMPLES: Fold = 0, False
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Trilinear(Operator):
     """One of x, w and y by the other two:
 

@@ -172,3 +172,24 @@ def test_an_operator_with_types_known_only_where_it_was_defined_is_parsed_unchec
     assert graph.nodes[0].op.attributes == {"value": 3}
     with pytest.raises(ParseError, match="takes the attributes: value; not: none"):
         gw.parse("graph() { %0: f32[] = test_annotated() return %0 }")
+
+
+def test_attributes_are_given_by_position_or_by_name():
+    op = gw.input("x", (4,))[1:3].node.op
+    cls = type(op)
+    assert cls(**op.attributes) == cls(*op.attributes.values()) == op
+    for wrong, message in [
+        (lambda: cls(), "missing a required argument: 'starts'"),
+        (lambda: cls(**op.attributes, pace=2), "unexpected keyword argument 'pace'"),
+        (lambda: cls(*op.attributes.values(), 2), "too many positional arguments"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            wrong()
+
+
+def test_an_attribute_may_have_a_default():
+    class Scaled(Operator):
+        name = "scaled_by_default"
+        factor: float = 2.0
+
+    assert Scaled().attributes == {"factor": 2.0} and Scaled(3.0) != Scaled()
