@@ -7,10 +7,11 @@ nothing else about it depends on them, so one plan serves every batch size.
 from __future__ import annotations
 
 import heapq
-from bisect import insort
-from collections.abc import Iterable
+from bisect import bisect_left, insort
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Literal
 
 from graphwright.graph.array import FrozenArray
@@ -225,16 +226,25 @@ def overlap(left: Buffer, right: Buffer) -> bool:
     return left.first <= right.last and right.first <= left.last
 
 
-def collisions(plan: Plan, layout: Layout) -> Iterable[tuple[int, int]]:
-    """Pairs of arena buffers that are live together and share bytes: none, in a right layout."""
+def collisions(plan: Plan, layout: Layout) -> Iterator[tuple[int, int]]:
+    """Pairs of arena buffers that are live together and share bytes: none, in a right layout.
+
+    In a wrong one not all are found, but one at least.
+    """
     taken = [number for number, size in layout.sizes.items() if size]  # an empty one shares none
-    numbers = sorted(taken, key=lambda number: plan.buffers[number].first)
-    active: list[int] = []
-    for number in numbers:
+    live: list[tuple[int, int]] = []  # offsets and numbers, in order
+    ends: list[tuple[int, tuple[int, int]]] = []  # a heap of the last steps of those
+    for number in sorted(taken, key=lambda number: plan.buffers[number].first):
         buffer, offset = plan.buffers[number], layout.offsets[number]
-        active = [other for other in active if plan.buffers[other].last >= buffer.first]
-        for other in active:
-            start, size = layout.offsets[other], layout.sizes[other]
-            if offset < start + size and start < offset + layout.sizes[number]:
+        end, entry = offset + layout.sizes[number], (offset, number)
+        while ends and ends[0][0] < buffer.first:
+            del live[bisect_left(live, heapq.heappop(ends)[1])]
+        place = bisect_left(live, entry)
+        # As long as none collide, only the last one before can reach this far.
+        for start, other in islice(live, max(place - 1, 0), None):
+            if start >= end:
+                break
+            if offset < start + layout.sizes[other]:
                 yield other, number
-        active.append(number)
+        live.insert(place, entry)
+        heapq.heappush(ends, (buffer.last, entry))

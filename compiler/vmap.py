@@ -31,7 +31,10 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
               structure of them within an argument; None for what is the same for all
     out_axes: the axis along which the outputs are laid, in the same way
 
-    Each operator says how it batches, so that a batch of matrix products is one product.
+    Each operator says how it batches, so that a batch of matrix products is one product. Where
+    inputs choose branches apart, both are computed for all, and `where` selects: an error or a nan
+    in a branch that an input does not choose can then reach its gradient. The gradient within, as
+    below, chooses as well.
 
     >>> def energy(x):
     ...     return (x * x).sum()

@@ -110,7 +110,8 @@ class Cond(HigherOrder):
         return [next(answers) if has_tangent else None for has_tangent in wanted]
 
     def batch(self, mapped: Sequence[bool], *inputs: Tensor) -> tuple[Tensor, ...]:
-        """One condition for all chooses once; one for each computes both, and selects."""
+        """One condition for all chooses once; one for each computes both, and selects: then what
+        is not chosen must not raise, and a nan in it reaches the gradients of what is selected."""
         size = batch_size(mapped, inputs)
         everything = [True] * len(self.then.outputs)
         graphs = [

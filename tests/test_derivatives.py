@@ -173,6 +173,13 @@ def test_vmap_within_vmap():
     np.testing.assert_allclose(value(table, {x: a, y: b}), np.exp(a)[:, None] * b)
 
 
+def test_gradients_of_single_examples_choose_their_branches():
+    x = gw.input("x", ("n",), "float64")
+    root = lambda a: gw.cond(a > 0, lambda: gw.ops.sqrt(a), lambda: a * 3)  # noqa: E731
+    each = gw.vmap(lambda a: gw.grad(root(a), a))(x)
+    assert value(each, {x: [-1.0, 0.0, 4.0]}).tolist() == [3, 3, 0.25]
+
+
 def test_vmap_refuses_what_does_not_fit():
     x, y = vector(), vector("y", 4)
     with pytest.raises(gw.ShapeError, match="sizes differ along the mapped axes: 3 != 4"):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from dataclasses import replace
+from itertools import combinations, pairwise
 from textwrap import dedent
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import graphwright as gw
 from graphwright.compiler import plan_memory as plan_memory_module
@@ -135,6 +138,27 @@ def test_collisions_are_found():
     assert list(collisions(plan, layout)) == []
     layout.offsets.update(dict.fromkeys(layout.offsets, 0))
     assert len(list(collisions(plan, layout))) == 1
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_collisions_are_found_wherever_they_are(data):
+    numbers = st.integers(0, 6)
+    rows = data.draw(st.lists(st.tuples(numbers, numbers, numbers, numbers), max_size=7))
+    buffers = tuple(Buffer("arena", size, first, first + lasts) for first, lasts, _, size in rows)
+    plan = replace(planned([gw.input("x", ())], []), buffers=buffers)
+    offsets = {i: row[2] for i, row in enumerate(rows)}
+    sizes = {i: row[3] for i, row in enumerate(rows)}
+    layout = replace(plan.layout({}), offsets=offsets, sizes=sizes)
+    by_hand = {
+        (i, k)
+        for i, k in combinations(range(len(rows)), 2)
+        if buffers[i].first <= buffers[k].last
+        and buffers[k].first <= buffers[i].last
+        and max(offsets[i], offsets[k]) < min(offsets[i] + sizes[i], offsets[k] + sizes[k])
+    }
+    found = {(min(pair), max(pair)) for pair in collisions(plan, layout)}
+    assert found <= by_hand and bool(found) == bool(by_hand)
 
 
 def test_what_is_empty_collides_with_nothing():
