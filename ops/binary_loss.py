@@ -15,7 +15,6 @@ from graphwright.ops.loss import (
     ElementLoss,
     Loss,
     Reduce,
-    as_number,
     check_alike,
     check_number,
     check_weights,
@@ -327,9 +326,9 @@ def focal(
 
     alpha: the share of the targets 1, that of the targets 0 being 1 - alpha; None leaves both alone
     """
-    share = 1.0 if alpha is None else as_number("alpha", alpha)
+    share = 1.0 if alpha is None else float(alpha)
     balance = (share, 1.0 if alpha is None else 1 - share)
-    op = Focal(reduction, as_number("gamma", gamma), balance)
+    op = Focal(reduction, float(gamma), balance)
     return op(*operands(weights, logits, target))
 
 
@@ -374,4 +373,4 @@ def dice(
     """
     tensors = operands(weights, prediction, target)
     axes = normalize_axes(axis, tensors[0].ndim)
-    return Dice(reduction, axes, as_number("epsilon", epsilon))(*tensors)
+    return Dice(reduction, axes, float(epsilon))(*tensors)

@@ -20,7 +20,7 @@ from graphwright.ops.label_loss import (
     label_operands,
     label_rejects,
 )
-from graphwright.ops.loss import Reduce, as_number, clamped_log
+from graphwright.ops.loss import Reduce, clamped_log
 from graphwright.ops.normalization import log_softmax
 from graphwright.ops.reduction import sum
 from graphwright.ops.selection import where
@@ -211,7 +211,7 @@ def cross_entropy(
     """
     tensors = label_operands(logits, labels, weights)
     place = class_axis(axis, tensors[0])
-    smoothing = as_number("label smoothing", label_smoothing)
+    smoothing = float(label_smoothing)
     return CrossEntropy(reduction, place, as_labels(ignore_index), smoothing)(*tensors)
 
 
@@ -234,6 +234,6 @@ def sparse_categorical_cross_entropy(
     """
     tensors = label_operands(prediction, labels, weights)
     place = class_axis(axis, tensors[0])
-    smoothing = as_number("label smoothing", label_smoothing)
+    smoothing = float(label_smoothing)
     operator = CrossEntropy if from_logits else SparseCategoricalCrossEntropy
     return operator(reduction, place, as_labels(ignore_index), smoothing)(*tensors)

@@ -16,7 +16,6 @@ from graphwright.ops.convert import builder, cast
 from graphwright.ops.exponential import rsqrt, sqrt
 from graphwright.ops.extremum import maximum
 from graphwright.ops.loss import (
-    as_number,
     check_floating_alike,
     check_number,
     operands,
@@ -209,7 +208,7 @@ def pairwise_distance(
     """
     first, second = operands(None, x, y)
     place = _axis(axis, first, second)
-    return PairwiseDistance(as_number("p", p), as_number("epsilon", epsilon), place)(first, second)
+    return PairwiseDistance(float(p), float(epsilon), place)(first, second)
 
 
 @builder
@@ -218,7 +217,7 @@ def cdist(x: TensorLike, y: TensorLike, p: float = 2.0) -> Tensor:
 
     See `Cdist`.
     """
-    return Cdist(as_number("p", p))(*operands(None, x, y))
+    return Cdist(float(p))(*operands(None, x, y))
 
 
 @builder
@@ -231,7 +230,7 @@ def cosine_similarity(
     """
     first, second = operands(None, x, y)
     place = _axis(axis, first, second)
-    return CosineSimilarity(as_number("epsilon", epsilon), place)(first, second)
+    return CosineSimilarity(float(epsilon), place)(first, second)
 
 
 def _axis(axis: int, x: Tensor, y: Tensor) -> int:

@@ -16,7 +16,6 @@ from graphwright.ops.extremum import maximum, minimum
 from graphwright.ops.loss import (
     Loss,
     Reduce,
-    as_number,
     check_alike,
     check_floating_alike,
     check_number,
@@ -300,7 +299,7 @@ def cosine_embedding(
     """
     tensors = operands(weights, x, y, target)
     place = normalize_axis(axis, tensors[0].ndim)
-    return CosineEmbedding(reduction, place, as_number("margin", margin))(*tensors)
+    return CosineEmbedding(reduction, place, float(margin))(*tensors)
 
 
 @builder
@@ -321,7 +320,7 @@ def contrastive(
     """
     tensors = operands(weights, x, y, target)
     place = normalize_axis(axis, tensors[0].ndim)
-    return Contrastive(reduction, place, as_number("margin", margin))(*tensors)
+    return Contrastive(reduction, place, float(margin))(*tensors)
 
 
 @builder
@@ -345,7 +344,7 @@ def triplet_margin(
     reduction:  "mean", "sum" or "none"
     """
     tensors = operands(weights, anchor, positive, negative)
-    numbers = as_number("margin", margin), as_number("p", p), as_number("epsilon", epsilon)
+    numbers = float(margin), float(p), float(epsilon)
     place = normalize_axis(axis, tensors[0].ndim)
     return TripletMargin(reduction, place, *numbers, swap)(*tensors)
 
@@ -365,4 +364,4 @@ def margin_ranking(
     target: 1 where `x` shall be larger, -1 where `y` shall
     """
     tensors = operands(weights, x, y, target)
-    return MarginRanking(reduction, as_number("margin", margin))(*tensors)
+    return MarginRanking(reduction, float(margin))(*tensors)

@@ -17,7 +17,6 @@ from graphwright.ops.loss import (
     ElementLoss,
     Loss,
     Reduce,
-    as_number,
     check_alike,
     check_number,
     extended,
@@ -274,7 +273,7 @@ def poisson_nll(
     log_input: the prediction is the log of the rate
     full:      add Stirling's approximation of log(target!)
     """
-    op = PoissonNll(reduction, log_input, full, as_number("epsilon", epsilon))
+    op = PoissonNll(reduction, log_input, full, float(epsilon))
     return op(*operands(weights, prediction, target))
 
 
@@ -294,7 +293,7 @@ def gaussian_nll(
     full:    add the constant ½ log 2π
     epsilon: the least variance
     """
-    op = GaussianNll(reduction, full, as_number("epsilon", epsilon))
+    op = GaussianNll(reduction, full, float(epsilon))
     return op(*operands(weights, prediction, target, variance))
 
 

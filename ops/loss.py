@@ -8,7 +8,6 @@ them, the sum, or all. The losses themselves are in `regression_loss`, `binary_l
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -133,13 +132,6 @@ def check_number(name: str, value: float, least: float, open: bool = False) -> N
     if not math.isfinite(value) or value < least or (open and value == least):
         bound = f"greater than {least:g}" if open else f"at least {least:g}"
         raise AttributeValueError(f"{name} must be a number {bound}, got {value}")
-
-
-def as_number(name: str, value: object) -> float:
-    """`value` as an attribute. Raises AttributeValueError for what is no real number."""
-    if not isinstance(value, numbers.Real):
-        raise AttributeValueError(f"{name} must be a number, got {value!r}")
-    return float(value)
 
 
 def operands(

@@ -239,9 +239,7 @@ def matrix_power(x: TensorLike, exponent: int) -> Tensor:
     Raises AttributeValueError unless the exponent is a whole number, DTypeError for a negative one
     of integers, ShapeError for matrices that are not square.
     """
-    if isinstance(exponent, bool) or not isinstance(exponent, int | np.integer):
-        raise AttributeValueError(f"the exponent is a whole number, got {exponent!r}")
-    return MatrixPower(int(exponent))(as_tensor(x))
+    return MatrixPower(exponent)(as_tensor(x))
 
 
 @builder

@@ -29,7 +29,6 @@ from graphwright.ops.label_loss import (
 from graphwright.ops.loss import (
     Loss,
     Reduce,
-    as_number,
     check_alike,
     check_number,
     clamped_log,
@@ -251,7 +250,7 @@ def categorical_cross_entropy(
     reduction:       "mean" of the rows, "sum" or "none"
     """
     tensors = operands(weights, prediction, target)
-    smoothing = as_number("label smoothing", label_smoothing)
+    smoothing = float(label_smoothing)
     place = class_axis(axis, tensors[0])
     return CategoricalCrossEntropy(reduction, place, smoothing, from_logits)(*tensors)
 
@@ -272,8 +271,8 @@ def categorical_focal(
     weights: how much each class counts: the α of the paper
     """
     tensors = label_operands(logits, labels, weights)
-    place, number = class_axis(axis, tensors[0]), as_number("gamma", gamma)
-    return CategoricalFocal(reduction, place, as_labels(ignore_index), number)(*tensors)
+    place = class_axis(axis, tensors[0])
+    return CategoricalFocal(reduction, place, as_labels(ignore_index), float(gamma))(*tensors)
 
 
 @builder
@@ -293,5 +292,5 @@ def multi_margin(
     p: 1, or 2 for the squares of what is lacking
     """
     tensors = label_operands(scores, labels, weights)
-    place, number = class_axis(axis, tensors[0]), as_number("margin", margin)
-    return MultiMargin(reduction, place, as_labels(ignore_index), p, number)(*tensors)
+    place = class_axis(axis, tensors[0])
+    return MultiMargin(reduction, place, as_labels(ignore_index), p, float(margin))(*tensors)

@@ -16,7 +16,6 @@ from graphwright.ops.extremum import clip
 from graphwright.ops.loss import (
     ElementLoss,
     Reduce,
-    as_number,
     check_number,
     extended,
     operands,
@@ -208,8 +207,7 @@ def huber(
     reduction: Reduce = "mean",
 ) -> Tensor:
     """Squares up to `delta`, a straight line beyond; see `Huber`, and `mse` for the parameters."""
-    number = as_number("delta", delta)
-    return Huber(reduction, number)(*operands(weights, prediction, target))
+    return Huber(reduction, float(delta))(*operands(weights, prediction, target))
 
 
 @builder
@@ -222,8 +220,7 @@ def smooth_l1(
     reduction: Reduce = "mean",
 ) -> Tensor:
     """`huber` with delta = beta, divided by beta; see `SmoothL1`, and `mse` for the parameters."""
-    number = as_number("beta", beta)
-    return SmoothL1(reduction, number)(*operands(weights, prediction, target))
+    return SmoothL1(reduction, float(beta))(*operands(weights, prediction, target))
 
 
 @builder
