@@ -167,8 +167,15 @@ def check_state(
             details=[("start", old.describe()), ("after", new.describe())],
             hint="what is carried keeps its shape from step to step"
             if old.dtype == new.dtype
-            else f"convert one of them, e.g. the start with .astype(gw.{new.dtype.name})",
+            else _conversion(what, old, new),
         )
+
+
+def _conversion(what: str, old: Tensor, new: Tensor) -> str:
+    """The hint for a state of two dtypes: to convert to the one that can hold both."""
+    wider = old if common_dtype(old, new) == old.dtype else new
+    side = "the start" if wider is new else f"what {what} makes"
+    return f'convert one of them, e.g. {side} with .astype("{wider.dtype.name}")'
 
 
 def rearranged(graph: Graph, inputs: Sequence[int], outputs: Sequence[int]) -> Graph:

@@ -440,8 +440,12 @@ def test_python_numbers_start_as_what_a_step_makes_of_them():
         gw.while_loop(lambda y: y < 10, lambda y: y + 1, True)
     with pytest.raises(gw.DTypeError, match=r"state starts as i64\[\], and a step makes bool"):
         gw.while_loop(lambda y: y < 10, lambda y: y > 1, 1)
-    with pytest.raises(gw.DTypeError, match=r"state starts as f32\[\], and a step makes f64"):
+    with pytest.raises(gw.DTypeError, match=r"state starts as f32\[\], and a step makes f64") as no:
         gw.while_loop(lambda y: y < 10, lambda y: y * x[0], np.float32(1))
+    assert 'the start with .astype("float64")' in str(no.value)
+    with pytest.raises(gw.DTypeError, match=r"state starts as f64\[\], and a step makes f32") as no:
+        gw.while_loop(lambda y: y < 10, lambda y: 1.0, x[0])
+    assert 'what a step makes with .astype("float64")' in str(no.value)
 
 
 def test_a_branch_must_be_a_function():
