@@ -257,8 +257,8 @@ class Tensor(Displayed):
     def squeeze(self, axis: Axis = None) -> Tensor:
         return _op("squeeze", self, axis)
 
-    def swapaxes(self, first: int, second: int) -> Tensor:
-        return _op("swapaxes", self, first, second)
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        return _op("swapaxes", self, axis1, axis2)
 
     def flatten(self) -> Tensor:
         return _op("reshape", self, (-1,))
