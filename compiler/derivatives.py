@@ -37,7 +37,9 @@ def vjp(outputs: Any, wrt: Any, weights: Any) -> Any:
     weights: one for each output, of its type: tensors or arrays
 
     As with `grad`, all paths count: by a parameter, those through another tensor of `wrt` too;
-    put `stop_gradient` around that one to hold it. Gives tensors like `wrt`, in its structure; zeros where no output depends on it. Raises
+    put `stop_gradient` around that one to hold it.
+
+    Gives tensors like `wrt`, in its structure; zeros where no output depends on it. Raises
     GradientError for what is not floating, ShapeError where a weight is not like its output,
     GraphError where they differ in structure.
     """
