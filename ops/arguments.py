@@ -88,7 +88,7 @@ class _Kind(NamedTuple):
 def _whole(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         return _NOT
-    return int(value)
+    return int(value) if abs(int(value)) < 2**63 else _NOT
 
 
 def _any_float(value: Any) -> Any:
@@ -156,7 +156,7 @@ def _each(kind: _Kind) -> Callable[[Any], Any]:
     def convert(value: Any) -> Any:
         if isinstance(value, np.ndarray) and value.ndim == 1:
             value = tuple(value)
-        if isinstance(value, str) or not isinstance(value, Sequence):
+        if isinstance(value, str | bytes) or not isinstance(value, Sequence):
             return _NOT
         own = [kind.convert(item) for item in value]
         return _NOT if any(item is _NOT for item in own) else own

@@ -282,6 +282,8 @@ def running_statistics(
     """
     if not 0 <= momentum <= 1:
         raise AttributeValueError(f"the momentum must be from 0 to 1, got {momentum}")
+    if isinstance(count, int) and count < 1:
+        raise AttributeValueError(f"the count must be at least 1, got {count}")
     bessel = as_tensor(count, float64) / as_tensor(largest(count - 1, 1), float64)
     unbiased = as_tensor(variance) * cast(bessel, as_tensor(variance).dtype)
     return (

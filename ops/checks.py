@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from graphwright.graph.dtype import is_boolean, is_floating, short_name
 from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.types import Shape, TensorType
@@ -36,6 +38,8 @@ def check_fits(label: str, given: TensorType, x: TensorType, shape: Shape, hint:
 
 
 def check_epsilon(epsilon: float) -> None:
-    """Raise AttributeValueError for a number less than 0, or nan."""
+    """Raise AttributeValueError for a number less than 0, or not finite."""
     if not epsilon >= 0:
         raise AttributeValueError(f"epsilon can't be negative, got {epsilon}")
+    if math.isinf(epsilon):
+        raise AttributeValueError("epsilon must be finite, got inf", hint="such as 1e-5")

@@ -217,7 +217,7 @@ def _conv_transpose(
     strides, dilations = numbers(stride, count, "stride"), numbers(dilation, count, "dilation")
     more = numbers(output_padding, count, "output_padding")
     counts, window = images.shape[2:], weights.shape[2:]
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         if any(more):
             raise AttributeValueError('output_padding can\'t go with padding="same"')
         sizes = tuple(n * step for n, step in zip(counts, strides, strict=True))

@@ -174,6 +174,7 @@ def ones_like(x: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
 @builder
 def eye(rows: Size, columns: Size | None = None, k: int = 0, dtype: DTypeLike = float32) -> Tensor:
     """The matrix with ones on the diagonal `k` and zeros elsewhere; square without `columns`."""
+    check_sizes([size for size in (rows, columns) if size is not None])
     down = arange(rows)
     across = arange(rows if columns is None else columns)
     return cast(equal(expand_dims(down + k if k else down, 1), across), dtype)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from graphwright.graph.dim import Size
+from graphwright.graph.dim import Dim, Size
 from graphwright.graph.dtype import DType, is_boolean, is_floating
 from graphwright.graph.errors import AttributeValueError, DTypeError
 from graphwright.graph.operator import Operator, register
@@ -312,7 +312,8 @@ def diff(
     around = [part for part in (prepend, tensor, append) if part is not None]
     tensor = concatenate(around, place)
     lead = (slice(None),) * place
-    for _ in range(n):
+    size = tensor.shape[place]
+    for _ in range(n if isinstance(size, Dim) else min(n, size)):  # of none, there are none
         behind, ahead = index(tensor, (*lead, slice(-1))), index(tensor, (*lead, slice(1, None)))
         tensor = (not_equal if is_boolean(tensor.dtype) else subtract)(ahead, behind)
     return tensor

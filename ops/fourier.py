@@ -379,6 +379,11 @@ def pair_of(real: TensorLike, imag: TensorLike | None) -> Pair:
         tensor = as_floating(real)
         return tensor, zeros_like(tensor)
     first, second = promoted(as_floating(real), as_floating(imag))
+    if first.shape != second.shape:
+        raise ShapeError(
+            f"the real part is {first.type}, the imaginary part {second.type}",
+            hint="both parts have the same shape",
+        )
     return first, second
 
 

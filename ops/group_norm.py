@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 from operator import add
 
@@ -212,15 +213,23 @@ class LocalResponseNorm(Composite):
         check_axis(self.axis, x.rank)
         if self.size < 1:
             raise AttributeValueError(f"the size must be at least 1, got {self.size}")
+        if not all(map(math.isfinite, (self.alpha, self.beta, self.bias))):
+            raise AttributeValueError(
+                f"alpha, beta and bias must be finite, got {self.alpha}, {self.beta}, {self.bias}"
+            )
         return x
 
     def decompose(self, x: Tensor) -> Tensor:
         wide = widened(x)
         before = (self.size - 1) // 2
+        after = self.size - 1 - before
+        channels = x.shape[self.axis]
+        if isinstance(channels, int):  # there are no others
+            before, after = min(before, channels), min(after, channels)
         widths = [(0, 0)] * x.ndim
-        widths[self.axis] = before, self.size - 1 - before
+        widths[self.axis] = before, after
         squares = pad(square(wide), widths)
-        shifted = [self._from(squares, start, x.shape) for start in range(self.size)]
+        shifted = [self._from(squares, start, x.shape) for start in range(before + after + 1)]
         near = self.bias + self.alpha / self.size * reduce(add, shifted)
         return cast(wide * power(near, -self.beta), x.dtype)
 

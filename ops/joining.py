@@ -42,6 +42,12 @@ class Concatenate(Operator):
         total: Size = 0
         for position, kind in enumerate(tensors):
             check_same_dtype(first, kind)
+            if kind.rank != first.rank:
+                raise ShapeError(
+                    f"shapes {shape_text(first.shape)} and {shape_text(kind.shape)} of tensors 0 "
+                    f"and {position} differ in rank",
+                    hint="expand_dims adds an axis",
+                )
             if self._others(kind.shape) != self._others(first.shape):
                 raise ShapeError(
                     f"shapes {shape_text(first.shape)} and {shape_text(kind.shape)} of tensors 0 "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from numpy.typing import DTypeLike
 
 from graphwright.graph.dim import Size, dim, maximum
 from graphwright.graph.dtype import as_dtype, float32, float64, int64, is_floating, short_name
-from graphwright.graph.errors import DTypeError
+from graphwright.graph.errors import AttributeValueError, DTypeError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
@@ -101,7 +102,12 @@ def logspace(
     base: float = 10.0,
     dtype: DTypeLike | None = None,
 ) -> Tensor:
-    """`size` powers of `base`, with exponents as `linspace` gives them."""
+    """`size` powers of `base`, with exponents as `linspace` gives them.
+
+    Raises AttributeValueError for a base that is not more than 0, and finite.
+    """
+    if not 0 < base < math.inf:
+        raise AttributeValueError(f"the base must be more than 0, and finite; got {base}")
     exponents = _between(start, stop, size, endpoint)
     return cast(power(base, exponents), _floating(dtype, start, stop))
 

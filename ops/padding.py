@@ -15,7 +15,7 @@ from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
-from graphwright.ops.arguments import AnyFloat
+from graphwright.ops.arguments import AnyFloat, shown
 from graphwright.ops.arithmetic import remainder
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32, u8
 from graphwright.ops.composite import Composite
@@ -25,6 +25,7 @@ from graphwright.ops.extremum import clip, minimum
 from graphwright.ops.gather import take
 from graphwright.ops.joining import concatenate
 from graphwright.ops.movement import broadcast_to
+from graphwright.ops.shapes import as_size
 from graphwright.ops.slicing import Slice
 
 Widths: TypeAlias = "Size | Sequence[Size] | Sequence[Sequence[Size]]"
@@ -264,12 +265,17 @@ def pad(
 
 def _pairs(widths: Widths, rank: int) -> tuple[tuple[Size, Size], ...]:
     """The widths (before, after) of each axis."""
-    pairs: Sequence[Any] = (widths, widths) if isinstance(widths, int | Dim) else widths
-    if pairs and not isinstance(pairs[0], Sequence):
+    given: Any = widths.tolist() if isinstance(widths, np.ndarray | np.generic) else widths
+    pairs: Any = (given, given) if isinstance(given, int | Dim) else given
+    if _is_list(pairs) and pairs and not _is_list(pairs[0]):
         pairs = (pairs,) * rank
-    for pair in pairs:
-        if not isinstance(pair, Sequence) or len(pair) != 2:
-            raise AttributeValueError(
-                f"widths are pairs (before, after), one for each axis, got {pair!r}"
-            )
-    return tuple((before, after) for before, after in pairs)
+    if not _is_list(pairs) or not all(_is_list(pair) and len(pair) == 2 for pair in pairs):
+        raise AttributeValueError(
+            f"widths are pairs (before, after), one for each axis, got {shown(widths)}",
+            hint=f"such as {((1, 1),) * rank}; or one pair, or one number, for all axes",
+        )
+    return tuple((as_size(before), as_size(after)) for before, after in pairs)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)

@@ -14,6 +14,7 @@ from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
+from graphwright.ops.arguments import shown
 from graphwright.ops.case import Case, Reject, Within, bool_, f32, f64, i32, i64, u8
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder, cast
@@ -180,9 +181,15 @@ def repeat(
     if axis is None:
         tensor, axis = reshape(tensor, (-1,)), 0
     place = normalize_axis(axis, tensor.ndim)
-    if isinstance(repeats, int | np.integer | Dim):
+    if isinstance(repeats, int | np.integer | Dim) and not isinstance(repeats, bool):
         return Repeat(repeats if isinstance(repeats, Dim) else int(repeats), place)(tensor)
-    return RepeatEach(place, int(np.sum(repeats)))(tensor, as_tensor(np.asarray(repeats)))
+    counts = np.asarray(repeats) if isinstance(repeats, Sequence | np.ndarray) else None
+    if counts is None or counts.ndim != 1 or (counts.size and counts.dtype.kind not in "iu"):
+        raise AttributeValueError(
+            f"repeats must be a size, or a whole number for each element, got {shown(repeats)}",
+            hint="such as 2, or [1, 0, 2]",
+        )
+    return RepeatEach(place, int(counts.sum()))(tensor, as_tensor(counts.astype(np.int64)))
 
 
 @builder

@@ -52,7 +52,7 @@ def as_shape(shape: ShapeLike) -> Shape:
     """
     if isinstance(shape, str | int | np.integer | Dim):
         return (as_size(shape),)
-    if not isinstance(shape, Iterable) or isinstance(shape, Tensor | Set | Mapping):
+    if not isinstance(shape, Iterable) or isinstance(shape, Tensor | Set | Mapping | bytes):
         raise ShapeError(f"{shown(shape)} is not a shape", hint="a size, or a tuple of sizes")
     return tuple(map(as_size, shape))
 

@@ -125,7 +125,7 @@ def numbers(value: Numbers, count: int, what: str) -> tuple[int, ...]:
     """
     given = value if isinstance(value, Sequence) else (value,) * count
     whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in given)
-    if not whole or isinstance(given, str) or len(given) != count:
+    if not whole or isinstance(given, str | bytes) or len(given) != count:
         raise AttributeValueError(
             f"{what} is a whole number, or one for each of the {count} spatial axes, got "
             f"{shown(value)}",

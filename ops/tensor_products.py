@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import ascii_letters
 
+import numpy as np
+
 from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
+from graphwright.ops.arguments import shown
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i32
 from graphwright.ops.checks import check_numbers
 from graphwright.ops.composite import Composite
@@ -157,16 +160,16 @@ def tensordot(
 def _axis_pairs(
     x: Tensor, y: Tensor, axes: int | Sequence[int | Sequence[int]]
 ) -> list[tuple[int, int]]:
-    if isinstance(axes, int):
+    if isinstance(axes, int | np.integer) and not isinstance(axes, bool):
         if not 0 <= axes <= min(x.ndim, y.ndim):
             raise AttributeValueError(f"{axes} axes can't be taken from {x.type} and {y.type}")
         return [(x.ndim - axes + i, i) for i in range(axes)]
-    if len(axes) != 2:
+    if isinstance(axes, str | bytes) or not isinstance(axes, Sequence) or len(axes) != 2:
         raise AttributeValueError(
-            f"axes {axes!r}: the axes of x and those of y are wanted",
+            f"axes {shown(axes)}: the axes of x and those of y are wanted",
             hint="e.g. ([1, 2], [0, 1]), or a number of axes",
         )
-    mine, its = ([side] if isinstance(side, int) else list(side) for side in axes)
+    mine, its = (list(side) if isinstance(side, Sequence) else [side] for side in axes)
     if len(mine) != len(its):
         raise AttributeValueError(f"{len(mine)} axes of x for {len(its)} of y")
     first = [normalize_axis(axis, x.ndim) for axis in mine]

@@ -20,7 +20,7 @@ from graphwright.ops.joining import stack
 from graphwright.ops.movement import expand_dims, moveaxis, transpose
 from graphwright.ops.padding import pad
 from graphwright.ops.selection import where
-from graphwright.ops.shapes import check_axis, normalize_axis
+from graphwright.ops.shapes import check_axis, check_sizes, normalize_axis
 
 
 class _Triangle(Composite):
@@ -106,6 +106,7 @@ def triu(x: TensorLike, k: int = 0) -> Tensor:
 def tri(rows: Size, columns: Size | None = None, k: int = 0, dtype: DTypeLike = float32) -> Tensor:
     """The matrix with ones up to the diagonal `k` and zeros above it; square without `columns`."""
     _check_offset(k)
+    check_sizes([size for size in (rows, columns) if size is not None])
     return cast(_lower(rows, rows if columns is None else columns, k), dtype)
 
 

@@ -123,3 +123,46 @@ def test_what_is_wrong_is_shown_in_a_few_words():
         gw.ops.elu(x, 10**400)
     with pytest.raises(gw.AttributeValueError, match=r"axes must be .* or None, got '0{59}…"):
         gw.ops.permute_dims(x, "0" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("build", "told"),
+    [
+        (lambda x: gw.ops.pad(x, 1.5), "pad: widths are pairs .*, got 1.5"),
+        (lambda x: gw.ops.pad(x, "ab"), "pad: widths are pairs .*, got 'ab'"),
+        (lambda x: gw.ops.pad(x, [(1, 1.5)] * 2), "pad: 1.5 is not a size"),
+        (lambda x: gw.ops.pad(x, True), "pad: True is not a size"),
+        (lambda x: gw.ops.repeat(x, 1.5), "repeat: repeats must be a size, or .*, got 1.5"),
+        (lambda x: gw.ops.repeat(x, [1, "a"], 0), "repeat: repeats must be .*, got"),
+        (lambda x: gw.ops.repeat(x, True, 0), "repeat: repeats must be a size, or .*, got True"),
+        (lambda x: gw.ops.tensordot(x, x, 1.5), "tensordot: axes 1.5: the axes of x and those"),
+        (lambda x: gw.ops.tensordot(x, x, (0.5, 0)), "tensordot: an axis is a whole number"),
+        (lambda x: gw.ops.fft(x, x[0]), r"fft: the real part is f32\[2,3\]"),
+        (lambda x: gw.ops.concatenate([x, 1.0]), "of tensors 0 and 1 differ in rank"),
+        (lambda x: gw.ops.diff(x, append=1.0), "of tensors 0 and 1 differ in rank"),
+        (lambda x: gw.ops.eye(3, -1), "eye: a size can't be negative, got -1"),
+        (lambda x: gw.ops.tri(-2), "tri: a size can't be negative, got -2"),
+        (lambda x: gw.ops.logspace(0, 1, 3, base=-2.0), "logspace: the base must be more than 0"),
+        (lambda x: gw.ops.layer_norm(x, epsilon=math.inf), "layer_norm: epsilon must be finite"),
+        (lambda x: gw.ops.local_response_norm(x, 3, beta=math.inf), "alpha, beta and bias must be"),
+        (lambda x: gw.ops.running_statistics(0.0, 1.0, x, x, 0), "the count must be at least 1"),
+        (lambda x: gw.ops.zeros(b"ab"), "zeros: b'ab' is not a shape"),
+        (
+            lambda x: gw.ops.conv(x[None], x[None], stride=b"a"),
+            "conv: stride is a whole number, or",
+        ),
+    ],
+)
+def test_nonsense_is_refused(build, told):
+    with pytest.raises(gw.GraphwrightError, match=told) as caught:
+        build(gw.input("x", (2, 3)))
+    assert "lambda x: gw.ops." in caught.value.source.lines[0].text
+
+
+def test_what_is_far_larger_than_the_tensor_takes_no_time():
+    x = gw.input("x", (2, 4), "float64")
+    flat = np.arange(8.0).reshape(2, 4)
+    wide = gw.ops.local_response_norm(x, 10**9, alpha=1e9, bias=0.0, beta=1.0)
+    wanted = flat / (flat**2).sum(1, keepdims=True)
+    np.testing.assert_allclose(value(wide, {x: flat}), wanted)
+    assert gw.ops.diff(x, 10**9).shape == (2, 0)
