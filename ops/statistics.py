@@ -13,6 +13,7 @@ from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import square
 from graphwright.ops.case import Case, Reject, Within, bool_, f16, f32, f64, i32
 from graphwright.ops.checks import check_floating
+from graphwright.ops.comparison import greater
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import SizeValue, as_floating, as_tensor, builder, cast
 from graphwright.ops.exponential import exp, log, sqrt
@@ -187,8 +188,13 @@ def var(
 def std(
     x: TensorLike, axis: Axis = None, keepdims: bool = False, correction: int | float = 0
 ) -> Tensor:
-    """The standard deviation of `x` over `axis`: the square root of `var`, with its parameters."""
-    return sqrt(var(x, axis, keepdims, correction))
+    """The standard deviation of `x` over `axis`: the square root of `var`, with its parameters.
+
+    Its derivative where all elements are equal, which does not exist, is 0, as that of norms is.
+    """
+    variance = var(x, axis, keepdims, correction)
+    spread = greater(variance, 0)
+    return where(spread, sqrt(where(spread, variance, 1)), variance)
 
 
 @builder

@@ -129,9 +129,10 @@ class Arctan2(Elementwise):
         return self.typed(y, x)
 
     def gradient(self, y: Tensor, x: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-        norm = square(x) + square(y)
-        inverse = g / where(equal(norm, 0), 1, norm)
-        return x * inverse, -y * inverse
+        length = hypot(x, y)  # whose square may overflow, or vanish
+        length = where(equal(length, 0), 1, length)
+        around = g / length
+        return x / length * around, -y / length * around
 
     cases = (
         Case(f32["n", 4], Within(f32[4], 0.5, 2)),

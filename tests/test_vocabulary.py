@@ -68,6 +68,24 @@ def test_the_gradient_of_logsumexp_does_not_see_how_its_value_is_rounded():
     np.testing.assert_array_equal(found, [0.5, 0.5])
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_the_gradient_of_an_angle_knows_no_scale(scale):
+    y, x = gw.input("y", (), "float32"), gw.input("x", (), "float32")
+    slopes = values(
+        gw.grad(gw.ops.arctan2(y, x), [y, x]), {y: np.float32(scale), x: np.float32(scale)}
+    )
+    np.testing.assert_allclose(slopes, [0.5 / scale, -0.5 / scale], rtol=1e-5)
+
+
+def test_deviations_of_equal_elements_have_a_gradient():
+    x = gw.input("x", (2, 3), "float64")
+    spread = gw.ops.std(x, axis=1)
+    slope = value(gw.grad(spread.sum(), x), {x: np.array([[2.0, 2.0, 2.0], [1.0, 2.0, 3.0]])})
+    np.testing.assert_allclose(slope, [[0, 0, 0], [-(6**-0.5), 0, 6**-0.5]], atol=1e-12)
+    odd = np.array([[np.nan, 1, 2], [np.inf, 1, 2]])
+    assert np.isnan(value(spread, {x: odd})).all()
+
+
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
 def test_half_precision_holds_more_elements_than_its_largest_number(name):
     x = gw.input("x", ("n",), "float16")
