@@ -140,8 +140,8 @@ class LogSumExp(Composite, Reduction):
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         wide = widened(x)  # and not exp(x - out): the larger out is, the more of it is rounded away
         powers = exp(wide - stop_gradient(self._shift(wide)))
-        shares = powers / Sum(self.axes, keepdims=True)(powers)
-        return self.spread(g, x) * cast(shares, x.dtype)
+        share = widened(g) / Sum(self.axes, self.keepdims)(powers)
+        return cast(self.spread(share, x) * powers, x.dtype)
 
     def _shift(self, x: Tensor) -> Tensor:
         """m, with axes of size 1."""
