@@ -187,7 +187,8 @@ def _disagreement(left: NDArray[Any], right: NDArray[Any]) -> str | None:
     if not finite.any():
         return None
     scale = max(float(np.abs(wide[finite]).max()), 1.0)
-    error = np.where(finite, np.abs(wide - other), 0.0)
+    with np.errstate(all="ignore"):
+        error = np.where(finite, np.abs(wide - other), 0.0)
     worst = float(np.nan_to_num(error, nan=np.inf).max())
     tolerance = _TOLERANCE[left.dtype.name] * scale
     if worst <= tolerance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -280,3 +281,11 @@ def test_axes_tell_the_sizes_of_names_in_any_order():
     assert total(np.ones((6, 2), np.float32), np.ones(4, np.float32)) == 16
     only = gw.compile([gw.input("z", (n * m,)), y], y.sum())
     assert only(np.ones(6, np.float32), np.ones(4, np.float32)) == 4
+
+
+def test_checks_compare_infinities_without_a_warning():
+    x = gw.input("x", (3,), "float64")
+    slope = gw.grad((gw.ops.exp(x) * 2).sum(), x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gw.compile(x, slope, check=[np.array([-np.inf, 0.0, 1000.0])])
