@@ -159,7 +159,7 @@ class Prelu(Composite, Binary):
 
 @register
 class Threshold(Activation):
-    """x where x > threshold, else the number `value`.
+    """x where x > threshold, else the number `value`; nan for nan.
 
     d/dx = 1 where x > threshold, else 0
     """
@@ -170,7 +170,7 @@ class Threshold(Activation):
     value: float
 
     def decompose(self, x: Tensor) -> Tensor:
-        return where(x > self.threshold, x, self.value)
+        return where(x <= self.threshold, self.value, x)  # so that nan stays nan
 
     cases = (
         Case(f32["n", 4], threshold=-3.0, value=0.0),

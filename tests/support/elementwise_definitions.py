@@ -343,7 +343,7 @@ definitions: dict[str, Callable[..., Any]] = {
     "subtract": lambda x, y: x - y,
     "tan": total(math.tan),
     "tanh": math.tanh,
-    "threshold": lambda x, threshold, value: x if x > threshold else value,
+    "threshold": lambda x, threshold, value: value if x <= threshold else x,
     "trunc": whole(math.trunc),
     "where": lambda condition, x, y: x if condition else y,
 }

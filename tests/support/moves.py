@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import graphwright as gw
 from graphwright.graph.dim import Dim, evaluate, names_of, product
-from graphwright.graph.dtype import boolean, is_floating
+from graphwright.graph.dtype import boolean, is_floating, is_integer
 from graphwright.graph.operator import Operator, operators
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
@@ -84,7 +84,7 @@ def elementwise(sketch: Sketch, draw: Draw) -> Sequence[Tensor]:
     """One elementwise operator on tensors that broadcast, as one of its cases has it."""
     operator, case = _drawn_case(draw, _elementwise())
     kinds = [_operand_type(operand) for operand in case.operands]
-    wanted = [sketch.dtype if is_floating(kind.dtype) else kind.dtype for kind in kinds]
+    wanted = [_drawn_dtype(sketch, kind.dtype) for kind in kinds]
     first = sketch.pick(draw, lambda t: t.dtype == wanted[0])
     operands = [first, *(sketch.partner(draw, first, dtype) for dtype in wanted[1:])]
     placed = [
@@ -94,6 +94,13 @@ def elementwise(sketch: Sketch, draw: Draw) -> Sequence[Tensor]:
         for tensor, operand in zip(operands, case.operands, strict=True)
     ]
     return _make(operator, case.attributes, sketch.dtype).apply(*placed)
+
+
+def _drawn_dtype(sketch: Sketch, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What the graph has in place of a dtype: one of floats, one of integers, booleans."""
+    if is_floating(dtype):
+        return sketch.dtype
+    return np.dtype(np.int64) if is_integer(dtype) else dtype
 
 
 def arithmetic(sketch: Sketch, draw: Draw) -> Sequence[Tensor]:
