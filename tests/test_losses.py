@@ -7,51 +7,14 @@ import math
 
 import numpy as np
 import pytest
-from support.running import value, values
+from support.drawn import RANDOM, chances, floats, labels, shares, signs
+from support.loss_values import each, result, slope
 
 import graphwright as gw
-from graphwright.graph.errors import AttributeValueError, DTypeError, InputError, ShapeError
+from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 
 ops = gw.ops
-RANDOM = np.random.default_rng(11)
 inf = math.inf
-
-
-def constants(*arrays):
-    return [gw.constant(np.asarray(array)) for array in arrays]
-
-
-def result(loss, *arrays, **options):
-    """The loss of arrays."""
-    return value(loss(*constants(*arrays), **options))
-
-
-def slope(loss, *arrays, **options):
-    """The gradient of the loss by the first of the arrays."""
-    first = gw.input("first", arrays[0].shape, arrays[0].dtype)
-    out = loss(first, *constants(*arrays[1:]), **options)
-    return value(gw.grad(out.sum(), first), {first: arrays[0]})
-
-
-def floats(*shape):
-    return RANDOM.normal(size=shape)
-
-
-def shares(*shape):
-    powers = RANDOM.uniform(0.1, 1, shape)
-    return powers / powers.sum(-1, keepdims=True)
-
-
-def labels(count, classes):
-    return RANDOM.integers(0, classes, count)
-
-
-def chances(*shape):
-    return RANDOM.uniform(0.05, 0.95, shape)
-
-
-def signs(*shape):
-    return RANDOM.choice([-1.0, 1.0], shape)
 
 
 # Each with arrays for six samples; all but those of classes take weights of samples.
@@ -85,10 +48,6 @@ LABELLED = {
 }
 SAMPLED = ELEMENTS | ROWS
 OTHERS = {ops.categorical_cross_entropy: (shares(6, 3), shares(6, 3))}
-
-
-def each(losses):
-    return pytest.mark.parametrize("loss", losses, ids=lambda loss: loss.__name__)
 
 
 # Reductions and weights.
@@ -278,65 +237,6 @@ def test_a_uniform_prediction_costs_the_log_of_the_classes():
         np.testing.assert_allclose(found, math.log(count), rtol=1e-14)
 
 
-# Cross-entropy in all its forms.
-
-
-def test_label_smoothing_mixes_the_target_with_an_even_one():
-    logits, numbers, epsilon = floats(6, 4), labels(6, 4), 0.3
-    logs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    target = (1 - epsilon) * np.eye(4)[numbers] + epsilon / 4
-    wanted = -(target * logs).sum(1)
-    loss = ops.cross_entropy
-    options = {"label_smoothing": epsilon, "reduction": "none"}
-    np.testing.assert_allclose(result(loss, logits, numbers, **options), wanted, rtol=1e-13)
-    # With weights each class's term has its own, and the mean is over those of the labels.
-    weights = np.array([0.5, 1.0, 2.0, 0.25])
-    wanted = -(weights * target * logs).sum() / weights[numbers].sum()
-    found = result(loss, logits, numbers, weights, label_smoothing=epsilon)
-    np.testing.assert_allclose(found, wanted, rtol=1e-13)
-    soft = ops.categorical_cross_entropy
-    options = {"from_logits": True, "label_smoothing": epsilon}
-    found = result(soft, logits, np.eye(4)[numbers], weights, **options)
-    np.testing.assert_allclose(found, -(weights * target * logs).sum() / 6, rtol=1e-13)
-
-
-def test_all_forms_of_cross_entropy_agree():
-    logits, numbers = floats(6, 4), labels(6, 4)
-    powers = np.exp(logits)
-    wanted = result(ops.cross_entropy, logits, numbers)
-    probabilities = powers / powers.sum(1, keepdims=True)
-    one_hot = np.eye(4)[numbers]
-    found = [
-        result(ops.nll, np.log(probabilities), numbers),
-        result(ops.sparse_categorical_cross_entropy, probabilities, numbers),
-        result(ops.sparse_categorical_cross_entropy, logits, numbers, from_logits=True),
-        result(ops.categorical_cross_entropy, probabilities, one_hot),
-        result(ops.categorical_cross_entropy, logits, one_hot, from_logits=True),
-        result(ops.categorical_focal, logits, numbers, gamma=0.0),
-    ]
-    np.testing.assert_allclose(found, wanted, rtol=1e-13)
-
-
-def test_the_gradient_of_cross_entropy_is_the_error():
-    logits, numbers = floats(6, 4), labels(6, 4)
-    powers = np.exp(logits)
-    error = powers / powers.sum(1, keepdims=True) - np.eye(4)[numbers]
-    np.testing.assert_allclose(slope(ops.cross_entropy, logits, numbers), error / 6, atol=1e-15)
-
-
-def test_smoothing_knows_how_many_symbolic_classes_there_are():
-    logits, target = (
-        gw.input("logits", (2, "c"), gw.float64),
-        gw.input("target", (2, "c"), gw.float64),
-    )
-    numbers = gw.constant(np.array([0, 2]))
-    soft = ops.categorical_cross_entropy(logits, target, from_logits=True, label_smoothing=0.2)
-    sparse = ops.cross_entropy(logits, numbers, label_smoothing=0.2)
-    arrays = {logits: floats(2, 5), target: np.eye(5)[[0, 2]]}
-    found = values([soft, sparse], arrays)
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-14)
-
-
 # Extreme scores.
 
 
@@ -459,105 +359,3 @@ def test_cosines_are_1_0_and_minus_1():
     found = result(ops.cosine_similarity, x, y)
     np.testing.assert_allclose(found, [1, 0, -1, 0], atol=1e-15)
     assert np.isfinite(slope(ops.cosine_similarity, np.zeros((1, 2)), np.zeros((1, 2)))).all()
-
-
-# Connectionist temporal classification.
-
-
-def sequences(*shape):
-    scores = floats(*shape)
-    return scores - np.log(np.exp(scores).sum(-1, keepdims=True))
-
-
-def by_paths(logs, wanted, blank):
-    """-log of the probability of all paths that collapse to the wanted labels."""
-    total = 0.0
-    for path in itertools.product(range(logs.shape[1]), repeat=len(logs)):
-        collapsed = [c for c, _ in itertools.groupby(path) if c != blank]
-        if collapsed == list(wanted):
-            total += math.exp(sum(logs[t, c] for t, c in enumerate(path)))
-    return -math.log(total) if total else inf
-
-
-@pytest.mark.parametrize("blank", [0, 2])
-def test_ctc_is_the_sum_over_all_alignments(blank):
-    logs = sequences(5, 4, 3)
-    first, second = (c for c in range(3) if c != blank)
-    targets = np.array([[first, second], [first, first], [second, -7], [99, 99]])
-    lengths, times = np.array([2, 2, 1, 0]), np.array([5, 3, 4, 2])
-    found = result(ops.ctc, logs, targets, times, lengths, blank=blank, reduction="none")
-    wanted = [
-        by_paths(logs[:time, n], targets[n, :k], blank)
-        for n, (time, k) in enumerate(zip(times, lengths, strict=True))
-    ]
-    np.testing.assert_allclose(found, wanted, rtol=1e-12)
-    mean = result(ops.ctc, logs, targets, times, lengths, blank=blank)
-    np.testing.assert_allclose(mean, np.mean(wanted / np.maximum(lengths, 1)), rtol=1e-12)
-
-
-def test_the_probabilities_of_all_labels_add_up_to_1():
-    logs = sequences(4, 1, 3)
-    total = 0.0
-    for count in range(5):
-        for wanted in itertools.product((1, 2), repeat=count):
-            target = np.array([wanted], np.int64).reshape(1, count)
-            total += math.exp(-result(ops.ctc, logs, target, reduction="sum"))
-    np.testing.assert_allclose(total, 1, rtol=1e-12)
-
-
-def test_ctc_takes_time_of_any_length_by_one_graph():
-    logs, targets = gw.input("logs", ("t", 2, 4), gw.float64), np.array([[1, 2, 2], [3, 1, 2]])
-    loss = ops.ctc(logs, targets, reduction="sum")
-    gradient = gw.grad(loss, logs)
-    for time in (4, 5, 6):
-        array = sequences(time, 2, 4)
-        wanted = sum(by_paths(array[:, n], targets[n], 0) for n in range(2))
-        found, slopes = values([loss, gradient], {logs: array})
-        np.testing.assert_allclose(found, wanted, rtol=1e-12)
-        # At each time an alignment has one class.
-        np.testing.assert_allclose(slopes.sum(2), -1, rtol=1e-12)
-
-
-def test_labels_without_time_have_no_alignment():
-    logs, targets = sequences(2, 2, 3), np.array([[1, 1], [1, 2]])
-    found = result(ops.ctc, logs, targets, reduction="none")
-    assert found[0] == inf and np.isfinite(found[1])
-    for zero in (False, True):
-        gradient = slope(ops.ctc, logs, targets, zero_infinity=zero)
-        assert (gradient[:, 0] == 0).all() and (gradient[:, 1] != 0).any()
-    found = result(ops.ctc, logs, targets, zero_infinity=True, reduction="none")
-    assert found[0] == 0
-
-
-def test_long_sequences_do_not_underflow():
-    logs = np.log(np.full((2000, 1, 3), 1 / 3))
-    found = result(ops.ctc, logs, np.array([[1]]), reduction="sum")
-    # One run of 1s among blanks: 2000 · 2001 / 2 alignments.
-    np.testing.assert_allclose(found, 2000 * math.log(3) - math.log(1000 * 2001), rtol=1e-12)
-    scores = np.where(np.eye(3)[RANDOM.integers(0, 3, 50)] == 1, 1e4, -1e4)[:, None]
-    logs = gw.input("logs", scores.shape, gw.float64)
-    loss = ops.ctc(ops.log_softmax(logs), np.array([[1, 2, 1]]), reduction="sum")
-    assert all(np.isfinite(x).all() for x in values([loss, gw.grad(loss, logs)], {logs: scores}))
-
-
-@pytest.mark.parametrize(
-    ("targets", "times", "lengths", "message"),
-    [
-        ([[1, 3]], [3], [2], "label 3 is out of range for 3 classes"),
-        ([[1, -1]], [3], [2], "label -1 is out of range for 3 classes"),
-        ([[1, 0]], [3], [2], "a label is 0, the blank"),
-        ([[1, 2]], [4], [2], "input length 4 is out of range"),
-        ([[1, 2]], [3], [3], "label length 3 is out of range"),
-        ([[1, 2]], [-1], [2], "input length -1 is out of range"),
-    ],
-)
-def test_wrong_labels_and_lengths_are_refused(targets, times, lengths, message):
-    with pytest.raises(InputError, match=message):
-        result(ops.ctc, sequences(3, 1, 3), targets, times, lengths)
-
-
-def test_ctc_says_what_shapes_it_needs():
-    with pytest.raises(
-        ShapeError, match=r"they are \[time, batch, classes\] and \[batch, length\]"
-    ):
-        ops.ctc(np.zeros((3, 2)), np.zeros((2, 1), int))

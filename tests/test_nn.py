@@ -1,13 +1,13 @@
-"""Layers, initial values, optimizers and metrics, against definitions written down here."""
+"""Layers, modules, optimizers and metrics, against definitions written down here."""
 
 import math
 import re
 
 import numpy as np
 import pytest
+from support.layers import graph_of, step, value
 
 from graphwright import nn, ops
-from graphwright.compiler.differentiate import grad
 from graphwright.graph.dtype import float32, float64
 from graphwright.graph.errors import (
     AttributeValueError,
@@ -18,106 +18,10 @@ from graphwright.graph.errors import (
     SymbolicValueError,
 )
 from graphwright.graph.graph import Graph, ancestors
-from graphwright.graph.leaf import Parameter, input, parameter
+from graphwright.graph.leaf import input, parameter
 from graphwright.graph.node import scope
 from graphwright.nn import init
 from graphwright.nn.activation import BY_NAME
-from graphwright.runtime.interpret import interpret
-
-
-def graph_of(tensor, updates=None):
-    """The graph of a tensor, its inputs found."""
-    leaves = [node.outputs[0] for node in ancestors([tensor]) if node.op.leaf]
-    return Graph([leaf for leaf in leaves if not isinstance(leaf, Parameter)], [tensor], updates)
-
-
-def value(tensor, **arrays):
-    """The value of one tensor."""
-    graph = graph_of(tensor)
-    return interpret(graph, *(arrays[leaf.name] for leaf in graph.inputs))[0][0]
-
-
-def step(graph, **arrays):
-    """Run a graph once, parameters updated; its outputs."""
-    results, updates = interpret(graph, **arrays)
-    for changed, array in updates.items():
-        changed.value = array
-    return results
-
-
-# Initial values.
-
-WIDE = (300, 500)
-
-
-@pytest.mark.parametrize(
-    ("name", "variance"),
-    [
-        ("glorot_uniform", 2 / 800),
-        ("glorot_normal", 2 / 800),
-        ("he_uniform", 2 / 300),
-        ("he_normal", 2 / 300),
-        ("lecun_uniform", 1 / 300),
-        ("lecun_normal", 1 / 300),
-        ("normal", 0.05**2),
-        ("uniform", 0.1**2 / 12),
-    ],
-)
-def test_random_initializers_have_the_mean_variance_and_shape_of_their_papers(name, variance):
-    drawn = getattr(init, name)(WIDE, seed=5)
-    assert drawn.shape == WIDE and drawn.dtype == np.float32
-    count = drawn.size
-    assert abs(drawn.mean()) < 5 * math.sqrt(variance / count)
-    assert drawn.var() == pytest.approx(variance, rel=0.02)
-    kurtosis = (drawn.astype(np.float64) ** 4).mean() / drawn.var(dtype=np.float64) ** 2
-    # 9/5 for uniform, 3 for normal.
-    assert kurtosis == pytest.approx(1.8 if "uniform" in name else 3.0, abs=0.1)
-    if "uniform" in name:
-        assert np.abs(drawn).max() <= math.sqrt(3 * variance) * 1.000001
-
-
-def test_receptive_fields_multiply_the_fans():
-    assert init.fans((3, 5, 7, 11)) == (15 * 7, 15 * 11)
-    assert init.fans((7, 11)) == (7, 11)
-    assert init.fans((7,)) == (7, 7)
-    drawn = init.he_normal((3, 3, 64, 32), seed=0)
-    assert drawn.var() == pytest.approx(2 / (9 * 64), rel=0.05)
-
-
-def test_initial_values_follow_from_the_seed_alone():
-    for name, draw in init.BY_NAME.items():
-        first, again = draw((4, 3), seed=1), draw((4, 3), seed=1)
-        np.testing.assert_array_equal(first, again)
-        if name not in ("zeros", "ones"):
-            assert not np.array_equal(first, draw((4, 3), seed=2))
-            assert len(np.unique(first)) == 12
-        assert draw((4, 3), seed=1, dtype=np.float64).dtype == np.float64
-
-
-def test_constant_initializers_are_constant():
-    assert init.zeros((2, 3)).tolist() == [[0.0] * 3] * 2
-    assert init.ones(()).tolist() == 1.0
-    assert init.constant((2,), 0.5, dtype=np.float64).tolist() == [0.5, 0.5]
-    assert init.glorot_uniform((0, 0), seed=0).shape == (0, 0)
-
-
-@pytest.mark.parametrize(
-    ("call", "kind", "message"),
-    [
-        (lambda: init.he_normal((), seed=0), ShapeError, "rank 0 has no inputs"),
-        (lambda: init.zeros((2, -1)), ShapeError, "-1 is not a size"),
-        (lambda: init.he_normal((input("x", ("n", 2)).shape[0], 4), seed=0), ShapeError, "got n"),
-        (lambda: init.normal((2,), seed=-1), AttributeValueError, "a seed is a whole number"),
-        (lambda: init.normal((2,), seed=0.5), AttributeValueError, "a seed is a whole number"),
-        (lambda: init.zeros((2,), dtype="complex64"), DTypeError, "complex64"),
-        (lambda: init.initializer("he_norml"), AttributeValueError, "did you mean 'he_normal'?"),
-    ],
-)
-def test_bad_initial_values_are_refused(call, kind, message):
-    with pytest.raises(kind) as caught:
-        call()
-    assert message in str(caught.value)
-
 
 # Dense.
 
@@ -320,101 +224,6 @@ def test_an_activations_name_is_its_operators(name):
     y = nn.Dense(2, name, name="layer")(input("x", (1, 2)))
     assert y.node.op.name == name
     assert y.node.scope == "layer"
-
-
-# Dropout.
-
-
-def dropped(rate, shape=(200, 300), **options):
-    """A dropout layer on ones, and the graph of a training call that also counts."""
-    layer = nn.Dropout(rate, **options)
-    y = layer(input("x", shape), training=True)
-    return layer, graph_of(y, layer.updates)
-
-
-def test_dropout_drops_the_rate_and_scales_the_rest():
-    ones = np.ones((200, 300), np.float32)
-    for rate in (0.1, 0.5, 0.8):
-        _, graph = dropped(rate)
-        (y,) = step(graph, x=ones)
-        assert set(np.unique(y)) == {0.0, np.float32(1 / (1 - rate))}
-        # Five standard deviations of the binomial distribution; rows and columns are no pattern.
-        share = (y == 0).mean()
-        assert abs(share - rate) < 5 * math.sqrt(rate * (1 - rate) / y.size)
-        for axis, count in ((0, 200), (1, 300)):
-            shares = (y == 0).mean(axis=axis)
-            assert np.abs(shares - rate).max() < 6 * math.sqrt(rate * (1 - rate) / count)
-        assert y.mean() == pytest.approx(1, abs=0.05)
-
-
-def test_dropout_is_the_input_itself_outside_training():
-    x = input("x", (3,))
-    assert nn.Dropout(0.5)(x) is x
-    assert nn.Dropout(0.0)(x, training=True) is x
-    layer = nn.Dropout(0.5)
-    layer(x)
-    assert layer.updates == {}
-
-
-def test_dropout_drops_others_at_each_step_and_the_same_in_each_run():
-    ones = np.ones((200, 300), np.float32)
-
-    def masks(**options):
-        _, graph = dropped(0.5, **options)
-        return [step(graph, x=ones)[0] for _ in range(3)]
-
-    first = masks(seed=1)
-    for ours, again in zip(first, masks(seed=1), strict=True):
-        np.testing.assert_array_equal(ours, again)
-    # Half of the elements of independent masks agree.
-    for i, j in ((0, 1), (0, 2), (1, 2)):
-        assert (first[i] == first[j]).mean() == pytest.approx(0.5, abs=0.02)
-    assert (first[0] == masks(seed=2)[0]).mean() == pytest.approx(0.5, abs=0.02)
-
-
-def test_dropout_counts_its_calls_in_a_parameter_of_its_own():
-    layer, graph = dropped(0.5, shape=("n",))
-    (counter,) = layer.updates
-    assert counter.name == "dropout/counter" and counter.dtype == np.uint64
-    for expected in range(3):
-        assert counter.value == expected
-        step(graph, x=np.ones(2, np.float32))
-    assert layer.parameters == ()
-
-
-def test_dropout_called_twice_in_a_graph_drops_differently_and_counts_both():
-    layer = nn.Dropout(0.5)
-    x = input("x", (100, 100))
-    a, b = layer(x, training=True), layer(x, training=True)
-    both = graph_of(ops.where(ops.equal(a, b), 1.0, 0.0).mean(), layer.updates)
-    (agreeing,) = step(both, x=np.ones((100, 100), np.float32))
-    assert agreeing == pytest.approx(0.5, abs=0.03)
-    (counter,) = layer.updates
-    assert counter.value == 2
-
-
-def test_two_dropout_layers_of_a_model_drop_differently():
-    model = nn.Sequential([nn.Dropout(0.5), nn.Dropout(0.5)])
-    y = model(input("x", (200, 200)), training=True)
-    assert len(model.updates) == 2
-    # The same elements dropped twice would leave a half.
-    (kept,) = step(graph_of((y != 0).astype(float32).mean()), x=np.ones((200, 200), np.float32))
-    assert kept == pytest.approx(0.25, abs=0.02)
-
-
-def test_gradients_flow_through_what_dropout_kept():
-    layer = nn.Dropout(0.25)
-    x = input("x", (100,))
-    y = layer(x, training=True)
-    slope = grad(y.sum(), x)
-    given = np.full(100, 3.0, np.float32)
-    np.testing.assert_allclose(value(slope, x=given), value(y, x=given) / 3, rtol=1e-6)
-
-
-@pytest.mark.parametrize("rate", [1.0, -0.1, math.nan])
-def test_a_bad_rate_is_refused(rate):
-    with pytest.raises(AttributeValueError, match="the rate must be from 0 to below 1"):
-        nn.Dropout(rate)
 
 
 # Optimizers. The loss Σ x·p has the gradient x, so that each step's gradient is what is fed.

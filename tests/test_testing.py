@@ -8,20 +8,11 @@ import sys
 
 import numpy as np
 import pytest
+from support.sound_operators import Bent, Centred, bent, centred
 
 import graphwright as gw
 from graphwright.graph.operator import operators
-from graphwright.ops.elementwise import in_single_precision
-from graphwright.testing import (
-    Case,
-    Reject,
-    assert_close,
-    bool_,
-    check_gradient,
-    check_operator,
-    f32,
-    f64,
-)
+from graphwright.testing import Case, Reject, bool_, check_gradient, check_operator, f32, f64
 
 
 @pytest.fixture(autouse=True)
@@ -33,61 +24,6 @@ def registry():
 
 
 # Two operators with nothing wrong, and what makes each wrong in one way.
-
-
-class Bent(gw.ops.Operator):
-    """√(x² + c²), smooth where |x| is not: d/dx = x/out."""
-
-    name = "bent"
-    elementwise = True
-
-    def infer(self, x):
-        if x.dtype.kind != "f" and x.dtype != gw.bfloat16:
-            raise gw.DTypeError(f"needs a floating input, got {x}")
-        return x
-
-    @in_single_precision
-    def kernel(self, x):
-        return np.sqrt(x * x + 1).astype(x.dtype)
-
-    def gradient(self, x, out, g):
-        return g * x / out
-
-    cases = Case(f32["n", 3]), Case([0.5, -2.0]), Case(f64[()])
-    rejects = (Reject(gw.testing.i32[2], message="needs a floating input, got i32[2]"),)
-
-
-class Centred(gw.ops.Operator):
-    """The rows of x less their mean, and the means: d/dx = g less its mean, and its share of h."""
-
-    name = "centred"
-
-    def infer(self, x):
-        if x.rank != 2 or x.dtype.kind != "f":
-            raise gw.ShapeError(f"needs a floating matrix, got {x}")
-        return x, x.with_shape(x.shape[:1])
-
-    def kernel(self, x):
-        mean = x.mean(axis=1)
-        return x - mean[:, None], mean
-
-    def gradient(self, x, out, mean, g, h):
-        zero = gw.ops.zeros_like(mean)
-        g = gw.ops.zeros_like(x) if g is None else g
-        h = zero if h is None else h
-        return g - g.mean(1, keepdims=True) + h.reshape(h.shape[0], 1) / x.shape[1]
-
-    cases = Case(f32["n", 3]), Case(f64[2, 2])
-    rejects = (Reject(f32[3], message="needs a floating matrix, got f32[3]"),)
-
-
-def bent(x):
-    return (x * x + 1) ** 0.5
-
-
-def centred(x):
-    means = np.array([sum(row) / len(row) for row in x])
-    return np.array([row - m for row, m in zip(x, means, strict=True)]).reshape(x.shape), means
 
 
 def made(base, doc="Something made for a test: its derivative is that of its base.", **members):
@@ -342,43 +278,6 @@ def test_attributes_that_do_not_print_are_noticed():
     assert "a node is printed and read back" in report(Keyed)
 
 
-# An operator without a batching rule, applied to many inputs at once.
-
-
-def test_an_operator_without_a_batching_rule_runs_row_by_row():
-    op = gw.ops.register(Centred)()
-    rows = gw.input("rows", ("batch", "n", 3), gw.float64)
-    centre, mean = gw.vmap(op.apply)(rows)
-    assert (str(centre.type), str(mean.type)) == ("f64[batch,n,3]", "f64[batch,n]")
-    slope = gw.grad((centre**2).sum() + mean.sum(), rows)
-    f = gw.compile(rows, (centre, mean, slope), check=True)
-    for batch in (3, 1, 0):
-        array = np.random.default_rng(batch).normal(size=(batch, 2, 3))
-        expected = array.mean(-1)
-        difference = array - expected[..., None]
-        assert_close(f(array), (difference, expected, 2 * difference + 1 / 3))
-
-
-def test_what_is_not_mapped_is_the_same_for_each_row():
-    @gw.ops.register
-    class Weighed(gw.ops.Operator):
-        """⟨x, w⟩: d/dx = w, d/dw = x."""
-
-        name = "weighed"
-
-        def infer(self, x, w):
-            return x.with_shape(())
-
-        def kernel(self, x, w):
-            assert x.ndim == w.ndim == 1
-            return np.dot(x, w)
-
-    x, w = gw.input("x", ("b", 2), gw.float64), gw.input("w", ("c", 2), gw.float64)
-    every = gw.vmap(lambda one: gw.vmap(lambda other: Weighed()(one, other))(w))(x)
-    xs, ws = np.arange(6.0).reshape(3, 2), np.arange(4.0).reshape(2, 2)
-    assert_close(gw.compile([x, w], every)(xs, ws), xs @ ws.T)
-
-
 # Gradients of graphs.
 
 
@@ -436,47 +335,7 @@ def test_what_can_not_be_checked_is_refused():
         check_gradient(y, x, {"x": [1.0]}, order=3)
 
 
-# Nearness.
-
-
-def test_what_is_close_passes():
-    third = np.float32(1) / 3
-    assert_close(third, np.float32(1 / 3))
-    assert_close(np.array([third]), [1 / 3])
-    assert_close(np.array([1e8, 1.0], np.float32), np.array([1e8, 2.0], np.float32))
-    assert_close([np.array([np.nan, np.inf, 0.0])], (np.array([np.nan, np.inf, -0.0]),))
-    assert_close({"a": np.arange(3)}, {"a": [0, 1, 2]})
-    assert_close(np.ones(2), np.ones(2, np.float32), check_dtype=False)
-    assert_close(np.ones(2), np.full(2, 1.01), rtol=0.1)
-    assert_close(None, None)
-    assert_close(np.zeros(0), np.zeros(0))
-
-
-@pytest.mark.parametrize(
-    ("actual", "expected", "words"),
-    [
-        (np.ones(2), np.ones(3), "another shape"),
-        (np.ones(2), np.ones((1, 2)), "another shape"),
-        (np.ones(2), np.ones(2, np.float32), "another dtype"),
-        (np.array([1.0, 2.0, 3.0]), [1.0, 2.5, 3.0], "1 of 3 elements are not what is expected"),
-        (np.array([1, 2]), [1, 3], "1 of 2 elements"),
-        (np.array([np.nan]), [1.0], "the value is not"),
-        (np.array([np.inf, 1.0]), [-np.inf, 1.0], "1 of 2"),
-        ({"a": np.ones(1)}, {"b": np.ones(1)}, "the structures differ"),
-        ((np.ones(1), np.ones(1)), (np.ones(1),), "the structures differ"),
-        (np.array([1.0]), [1.0 + 1e-12], "the value"),
-        (np.array(1.0), 1.0 + 1e-12, "the value"),
-    ],
-)
-def test_what_is_not_close_is_told(actual, expected, words):
-    with pytest.raises(gw.CheckError, match=words):
-        assert_close(actual, expected)
-
-
-def test_where_values_differ_is_told():
-    with pytest.raises(gw.CheckError) as caught:
-        assert_close({"w": np.zeros((2, 2))}, {"w": np.array([[0.0, 0.0], [7.0, 0.0]])})
-    assert "expected  7.0 at ['w'][1, 0]" in str(caught.value)
+# Loading.
 
 
 def test_it_is_loaded_when_it_is_asked_for():
