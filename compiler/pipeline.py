@@ -23,7 +23,7 @@ from graphwright.compiler.repro import write_repro
 from graphwright.compiler.schedule import Schedule, schedule
 from graphwright.compiler.settings import settings
 from graphwright.compiler.simplify import simplify, simplify_primitives
-from graphwright.compiler.verify import Arrays, check_structure, differs, sample
+from graphwright.compiler.verify import Arrays, check_structure, differs, incomparable, sample
 from graphwright.graph.errors import CompileError, GraphwrightError, VerificationError
 from graphwright.graph.graph import Graph
 
@@ -137,7 +137,18 @@ def compile_graph(
         if switches.trace:
             print(_trace(record), file=sys.stderr)
         _dump(switches.dump, number, record.step.result, stage)
+    compared = [r for r in records if isinstance(r.after, Graph) and r.after is not r.before]
+    if check and compared:
+        _tell_incomparable(compared[0], samples)
     return Compilation(graph, tuple(records))
+
+
+def _tell_incomparable(record: Record, samples: Arrays | None) -> None:
+    """Say in the log which results no check has compared."""
+    graph = record.before
+    for position in incomparable(graph, sample(graph, samples)):
+        what = f"result {position} is nowhere finite on the values drawn: nothing was compared"
+        record.log.declined("check", what, [graph.results[position].node])
 
 
 def _run(step: Pass, before: Stage, check: bool, samples: Arrays | None) -> Record:

@@ -174,6 +174,16 @@ def differs(before: Graph, after: Graph, values: Sample) -> str | None:
     return None
 
 
+def incomparable(graph: Graph, values: Sample) -> list[int]:
+    """The results of which a sample tells nothing: nowhere finite, though there are elements."""
+    results = evaluate_graph(graph, *values)
+    return [
+        position
+        for position, array in enumerate(results)
+        if is_floating(array.dtype) and array.size and not np.isfinite(array).any()
+    ]
+
+
 def _disagreement(left: NDArray[Any], right: NDArray[Any]) -> str | None:
     if not is_floating(left.dtype):
         if np.array_equal(left, right):

@@ -70,7 +70,7 @@ class GraphwrightError(Exception):
         told = self.what.startswith(f"{subject}: ")
         return type(self)(
             self.what if told else f"{subject}: {self.what}",
-            details=(*self.details, *details),
+            details=(*self.details, *(pair for pair in details if pair not in self.details)),
             source=source,
             hint=self.hint,
         )

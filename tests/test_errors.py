@@ -74,7 +74,9 @@ def test_details_are_aligned_in_columns() -> None:
 def test_an_error_is_located_once() -> None:
     bare = ShapeError("sizes differ", details=[("a", "1")], hint="reshape")
     place, other = (gw.input(name, ()).node.source for name in "xy")
-    located = bare.located("matmul", [("b", "2")], place)
+    located = bare.located(
+        "matmul", [("a", "1"), ("b", "2")], place
+    )  # what is known once is told once
     assert type(located) is ShapeError
     assert located.what == "matmul: sizes differ"
     assert located.details == (("a", "1"), ("b", "2"))

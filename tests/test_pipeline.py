@@ -76,6 +76,15 @@ def test_a_repro_runs_and_shows_both_values(tmp_path, monkeypatch, capsys):
     assert shown.index("before") < shown.index("after")
 
 
+def test_the_log_says_what_a_check_could_not_compare():
+    x = gw.input("x", (3,))
+    results = [gw.ops.log(-gw.ops.exp(x)), gw.ops.log(x), x[:0]]
+    compiled = gw.compile(x, results, check=True)
+    told = [line for line in compiled.explain().splitlines() if "nothing was compared" in line]
+    assert len(told) == 1 and "- check: result 0 is nowhere finite on the values drawn" in told[0]
+    assert "nothing was compared" not in gw.compile(x, results).explain()
+
+
 def test_structure_is_verified_even_without_check():
     def forget(graph: Graph, log: Log) -> Graph:
         return Graph(graph.inputs, graph.outputs)
