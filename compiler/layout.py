@@ -40,7 +40,6 @@ from graphwright.graph.graph import Graph, copy_node
 from graphwright.graph.node import Node
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import Shape
-from graphwright.ops.linear import MatMul, matmul
 from graphwright.ops.movement import Transpose, matrix_transpose, reshape, transpose
 from graphwright.ops.shapes import inverse_permutation
 
@@ -147,7 +146,7 @@ class _Flow:
         rank = tensor.ndim
         swapped = (*range(rank - 2), rank - 1, rank - 2)
         alone = all(r in readers for r in self.readers[tensor]) and tensor not in self.results
-        return alone and order == swapped and isinstance(tensor.node.op, MatMul)
+        return alone and order == swapped and tensor.node.op.contraction
 
     def products(self) -> Iterator[Node]:
         """The transpositions with a price of a product that is computed for them alone."""
@@ -290,9 +289,9 @@ class _Rebuilding:
         return transpose(full, region.order)
 
     def transposed_product(self, tensor: Tensor) -> Tensor:
-        """The transpose of what a matmul computes, from the transposes of its factors."""
+        """The transpose of what a contraction computes, from the transposes of its factors."""
         lhs, rhs = (self.new.get(factor, factor) for factor in tensor.node.inputs)
-        return matmul(matrix_transpose(rhs), matrix_transpose(lhs))
+        return tensor.node.op(matrix_transpose(rhs), matrix_transpose(lhs))
 
 
 def axes_of(node: Node) -> Order | None:
