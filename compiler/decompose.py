@@ -28,6 +28,7 @@ from graphwright.compiler.log import Log
 from graphwright.graph.errors import CompileError
 from graphwright.graph.graph import Graph, ancestors, copy_node
 from graphwright.graph.node import Node, Origin, derived
+from graphwright.graph.operator import as_tuple
 from graphwright.graph.tensor import Tensor
 
 DEEPEST = 100
@@ -77,7 +78,7 @@ def _parts(node: Node) -> tuple[Tensor, ...]:
     scope = f"{node.scope}/{node.op.name}" if node.scope else node.op.name
     with derived(Origin(scope, node.source, node.phase)):
         answer = node.op.decompose(*node.inputs)
-    outputs = answer if isinstance(answer, tuple) else (answer,)
+    outputs = as_tuple(answer)
     before, after = [t.type for t in node.outputs], [t.type for t in outputs]
     if before != after:
         raise CompileError(

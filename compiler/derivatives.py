@@ -22,7 +22,8 @@ from graphwright.graph.pushforward import pushforward
 from graphwright.graph.structure import flatten, form, ordered_like, paths, unflatten
 from graphwright.graph.tensor import Tensor
 from graphwright.ops.convert import as_tensor, builder
-from graphwright.ops.creation import eye, zeros_like
+from graphwright.ops.creation import eye
+from graphwright.ops.higher_order import or_zeros
 from graphwright.ops.movement import reshape, transpose
 
 Mode = Literal["auto", "reverse", "forward"]
@@ -107,7 +108,7 @@ def _vjp(
     for target, weight in zip(targets, weights, strict=True):
         seeds[target] = seeds[target] + weight if target in seeds else weight
     gradients = backpropagate(list(ancestors(targets)), seeds, variables)
-    return [_or_zeros(gradients.get(variable), variable) for variable in variables]
+    return [or_zeros(gradients.get(variable), variable) for variable in variables]
 
 
 def _jvp(
@@ -115,7 +116,7 @@ def _jvp(
 ) -> list[Tensor]:
     tangents = dict(zip(variables, directions, strict=True))
     moving = pushforward(list(ancestors(targets)), tangents)
-    return [_or_zeros(moving.get(target), target) for target in targets]
+    return [or_zeros(moving.get(target), target) for target in targets]
 
 
 def _jacobian(target: Tensor, variable: Tensor, mode: Mode) -> Tensor:
@@ -137,10 +138,6 @@ def _jacobian(target: Tensor, variable: Tensor, mode: Mode) -> Tensor:
     if mode == "forward":
         many = transpose(many, (*range(1, many.ndim), 0))
     return reshape(many, (*target.shape, *variable.shape))
-
-
-def _or_zeros(tensor: Tensor | None, like: Tensor) -> Tensor:
-    return zeros_like(like) if tensor is None else tensor
 
 
 def _floating(what: str, structure: Any) -> list[Tensor]:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
+from graphwright.graph.closure import inline
 from graphwright.graph.dim import Size
 from graphwright.graph.dtype import short_name
 from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.evaluate import evaluate_graph
-from graphwright.graph.graph import Graph, copy_node
+from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import Input
 from graphwright.graph.node import Origin, derived
-from graphwright.graph.operator import Operator, register
+from graphwright.graph.operator import Operator, one_or_several, register
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject, f32, f64
 from graphwright.ops.shapes import shape_text
 
 Kind = Literal["elementwise", "rows"]
-Item = TypeVar("Item")
 
 KINDS = get_args(Kind)
 
@@ -81,17 +80,14 @@ class Fused(Operator):
             if given.shape != inner.shape:
                 shapes = f"{shape_text(given.shape)}, the graph's {shape_text(inner.shape)}"
                 raise ShapeError(f"input {i} has shape {shapes}")
-        return _single_or_tuple([tensor.type for tensor in self.graph.outputs])
+        return one_or_several([tensor.type for tensor in self.graph.outputs])
 
     def kernel(self, *x: Any) -> Any:
         values = dict(zip(self.graph.inputs, x, strict=True))
-        return _single_or_tuple(evaluate_graph(self.graph, values, {}))
+        return one_or_several(evaluate_graph(self.graph, values, {}))
 
     def decompose(self, *x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        new = dict(zip(self.graph.inputs, x, strict=True))
-        for node in self.graph.operations:
-            copy_node(node, new)
-        return _single_or_tuple([new.get(tensor, tensor) for tensor in self.graph.outputs])
+        return one_or_several(inline(self.graph, x))
 
     def flops(self, *x: TensorType) -> Size:
         return self.graph.flops
@@ -122,7 +118,3 @@ class Fused(Operator):
             message="input 0 has shape [n,4], the graph's [n,3]",
         ),
     )
-
-
-def _single_or_tuple(items: Sequence[Item]) -> Item | tuple[Item, ...]:
-    return items[0] if len(items) == 1 else tuple(items)

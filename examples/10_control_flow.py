@@ -1,5 +1,7 @@
 """10. Branches and loops are nodes that hold graphs: a recurrent network, and Newton's method."""
 
+from pathlib import Path
+
 import numpy as np
 
 import graphwright as gw
@@ -52,7 +54,9 @@ look_up = gw.compile(i, found)
 assert [float(look_up(place)) for place in (0, 2, 9)] == [1, 4, -1]
 
 # Diagrams show what loops and branches hold, and what goes back to the next step.
-print(gw.draw(root, "newton.txt").read_text(encoding="utf-8"))
+folder = Path("diagrams")
+folder.mkdir(exist_ok=True)
+print(gw.draw(root, folder / "newton.txt").read_text(encoding="utf-8"))
 
 # What is carried must come out of a step as it went in; the error shows both sides.
 try:

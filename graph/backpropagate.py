@@ -10,7 +10,7 @@ from graphwright.graph.dtype import is_floating
 from graphwright.graph.errors import GraphwrightError
 from graphwright.graph.graph import ancestors
 from graphwright.graph.node import Node, Origin, derived
-from graphwright.graph.operator import Operator
+from graphwright.graph.operator import Operator, as_tuple
 from graphwright.graph.tensor import Tensor
 
 Gradients: TypeAlias = dict[Tensor, Tensor]
@@ -58,7 +58,7 @@ def gradients_of(node: Node, received: Sequence[Tensor | None]) -> Sequence[Tens
         answer = op.gradient(*node.inputs, *node.outputs, *received)
     except GraphwrightError as error:
         raise error.located(op.name, [("value", node.outputs[0].describe())], node.source) from None
-    sent = answer if isinstance(answer, tuple) else (answer,)
+    sent = as_tuple(answer)
     if len(sent) != len(node.inputs):
         raise GraphwrightError(
             f"{op.name}: gradient gives {len(sent)} tensors for {len(node.inputs)} inputs",
@@ -95,7 +95,7 @@ def _through_decomposition(node: Node, received: Sequence[Tensor | None]) -> lis
     """A composite's gradient: that of the operators it is made of."""
     with derived(node.origin):
         answer = node.op.decompose(*node.inputs)
-    outputs = answer if isinstance(answer, tuple) else (answer,)
+    outputs = as_tuple(answer)
     return pulled_back(outputs, received, node.inputs)
 
 

@@ -9,7 +9,7 @@ from graphwright.graph.dim import Size
 from graphwright.graph.errors import GraphwrightError
 from graphwright.graph.graph import ancestors
 from graphwright.graph.node import Node, derived
-from graphwright.graph.operator import Operator
+from graphwright.graph.operator import Operator, as_tuple
 from graphwright.graph.tensor import Tensor
 
 
@@ -29,7 +29,7 @@ def batched(outputs: Sequence[Tensor], mapped: Mapping[Tensor, Tensor]) -> list[
 def _batched_node(node: Node, new: Mapping[Tensor, Tensor]) -> Sequence[Tensor]:
     mapped = [tensor in new for tensor in node.inputs]
     inputs = [new.get(tensor, tensor) for tensor in node.inputs]
-    size = next(x.shape[0] for x, has_axis in zip(inputs, mapped, strict=True) if has_axis)
+    size = batch_size(mapped, inputs)
     with derived(node.origin):
         outputs = _applied(node, mapped, inputs)
     if len(outputs) != len(node.outputs):
@@ -51,7 +51,7 @@ def _applied(node: Node, mapped: Sequence[bool], inputs: Sequence[Tensor]) -> Se
     op = node.op
     if type(op).batch is not Operator.batch:
         answer = op.batch(mapped, *inputs)
-        return answer if isinstance(answer, tuple) else (answer,)
+        return as_tuple(answer)
     if op.elementwise and op.body is None:
         return _elementwise(node, mapped, inputs)
     if op.composite:
@@ -85,13 +85,18 @@ def _one_by_one(op: Operator, mapped: Sequence[bool], inputs: Sequence[Tensor]) 
 
 def _through_decomposition(node: Node, inputs: Sequence[Tensor]) -> list[Tensor]:
     answer = node.op.decompose(*node.inputs)
-    outputs = answer if isinstance(answer, tuple) else (answer,)
+    outputs = as_tuple(answer)
     new = {old: x for old, x in zip(node.inputs, inputs, strict=True) if old is not x}
     size: Size = next(iter(new.values())).shape[0]
     return [
         repeated(output, size) if tensor is None else tensor
         for output, tensor in zip(outputs, batched(outputs, new), strict=True)
     ]
+
+
+def batch_size(mapped: Sequence[bool], inputs: Sequence[Tensor]) -> Size:
+    """The size of the axis that the mapped inputs have in front."""
+    return next(x.shape[0] for x, has_axis in zip(inputs, mapped, strict=True) if has_axis)
 
 
 def repeated(tensor: Tensor, size: Size) -> Tensor:

@@ -117,7 +117,7 @@ def close(
         elif node.op.leaf or (node.inputs and outside(node)):
             outer.update(tensor for tensor in node.outputs if tensor not in given)
     new: dict[Tensor, Tensor] = {}
-    captured = _boundary(outputs, given, outer)
+    captured = boundary(outputs, outer, given)
     for i, tensor in enumerate((*inputs, *captured)):
         with derived(tensor.node.origin):
             new[tensor] = Input(f"x{i}", tensor.type)()
@@ -136,10 +136,17 @@ def inline(graph: Graph, arguments: Sequence[Tensor]) -> list[Tensor]:
     return [new.get(tensor, tensor) for tensor in graph.outputs]
 
 
-def _boundary(outputs: Sequence[Tensor], given: set[Tensor], outer: set[Tensor]) -> list[Tensor]:
-    """The tensors of `outer` that are read by others, or are outputs, in order of use."""
+def boundary(
+    outputs: Sequence[Tensor],
+    outer: set[Tensor],
+    stop: frozenset[Tensor] | set[Tensor] = frozenset(),
+) -> list[Tensor]:
+    """The tensors of `outer` that `outputs` reach first, going back, in order of use.
+
+    stop: tensors beyond which nothing is looked for
+    """
     found: dict[Tensor, None] = {}
-    for node in ancestors(outputs, stop=given | outer):
+    for node in ancestors(outputs, stop=outer | stop):
         found.update(dict.fromkeys(tensor for tensor in node.inputs if tensor in outer))
     found.update(dict.fromkeys(tensor for tensor in outputs if tensor in outer))
     return list(found)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from graphwright.graph.tensor import Tensor
 
 Class = TypeVar("Class", bound="type[Operator]")
+Item = TypeVar("Item")
 
 operators: dict[str, type[Operator]] = {}
 """Every registered operator by name: what the parser reads names with."""
@@ -254,11 +255,11 @@ class Operator(_Attributes):
                     hint="wrap arrays with gw.constant",
                 )
         try:
-            answer: object = self.infer(*(tensor.type for tensor in inputs))
+            answer = self.infer(*(tensor.type for tensor in inputs))
         except TypeError as error:
             self._check_count(len(inputs), error)
             raise
-        types = answer if isinstance(answer, tuple) else (answer,)
+        types = as_tuple(answer)
         for kind in types:
             if not isinstance(kind, TensorType):
                 raise GraphwrightError(
@@ -373,6 +374,16 @@ def register(cls: Class) -> Class:
     return cls
 
 
+def as_tuple(answer: Item | tuple[Item, ...]) -> tuple[Item, ...]:
+    """What a method of an operator gives, for one output or several, as a tuple."""
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+def one_or_several(items: Sequence[Item]) -> Item | tuple[Item, ...]:
+    """The reverse: what a method gives for these outputs: of one, the thing itself."""
+    return items[0] if len(items) == 1 else tuple(items)
+
+
 def checked_results(
     result: object, expected: Sequence[NDArray[Any] | TensorType], sizes: Sizes
 ) -> tuple[NDArray[Any], ...]:
@@ -382,7 +393,7 @@ def checked_results(
     sizes:    numbers for the named dimensions, as far as they are known
     Raises GraphwrightError when their number, dtypes or shapes differ.
     """
-    results = tuple(map(np.asarray, result if isinstance(result, tuple) else (result,)))
+    results = tuple(map(np.asarray, as_tuple(result)))
     fits = len(results) == len(expected) and all(map(partial(_fits, sizes), results, expected))
     if not fits:
         given, wanted = (

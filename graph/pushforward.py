@@ -9,7 +9,7 @@ from graphwright.graph.backpropagate import Gradients, backpropagate, gradients_
 from graphwright.graph.dtype import is_floating
 from graphwright.graph.graph import ancestors
 from graphwright.graph.node import Node, Origin, derived
-from graphwright.graph.operator import Operator
+from graphwright.graph.operator import Operator, as_tuple
 from graphwright.graph.tensor import Tensor
 
 
@@ -66,7 +66,7 @@ def _transposed(node: Node, given: Sequence[Tensor | None]) -> Sequence[Tensor |
 def _through_decomposition(node: Node, given: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
     with derived(node.origin):
         answer = node.op.decompose(*node.inputs)
-    return pushed_forward(answer if isinstance(answer, tuple) else (answer,), node.inputs, given)
+    return pushed_forward(as_tuple(answer), node.inputs, given)
 
 
 def pushed_forward(

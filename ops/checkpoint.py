@@ -9,17 +9,16 @@ from typing import Any
 from numpy.typing import NDArray
 
 from graphwright.graph.backpropagate import pulled_back
-from graphwright.graph.batch import repeated
+from graphwright.graph.batch import batch_size, repeated
 from graphwright.graph.closure import check_function, inline, trace
 from graphwright.graph.dim import Size
 from graphwright.graph.graph import Graph
-from graphwright.graph.operator import Operator, register
+from graphwright.graph.operator import Operator, one_or_several, register
 from graphwright.graph.pushforward import pushed_forward
 from graphwright.graph.structure import flatten, unflatten
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import multiply
-from graphwright.ops.batching import batch_size
 from graphwright.ops.case import Case, Reject, f32, f64, i32
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder
@@ -79,8 +78,7 @@ class Checkpoint(HigherOrder, Composite):
 
     def infer(self, *x: TensorType) -> TensorType | tuple[TensorType, ...]:
         check_inputs("the graph", x, self.graph)
-        kinds = tuple(types_of(self.graph.outputs))
-        return kinds if len(kinds) != 1 else kinds[0]
+        return one_or_several(types_of(self.graph.outputs))
 
     def decompose(self, *x: Tensor) -> tuple[Tensor, ...]:
         return tuple(inline(self.graph, x))

@@ -14,7 +14,7 @@ from graphwright.graph.evaluate import evaluate_graph
 from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import input
 from graphwright.graph.node import Origin, derived
-from graphwright.graph.operator import Operator
+from graphwright.graph.operator import Operator, as_tuple, one_or_several
 from graphwright.graph.types import TensorType
 
 
@@ -32,8 +32,7 @@ class Composite(Operator):
             outputs = decomposition(self, types).outputs
         except GraphwrightError as error:
             raise _without_place(error) from None
-        kinds = tuple(tensor.type for tensor in outputs)
-        return kinds if len(kinds) > 1 else kinds[0]
+        return one_or_several([tensor.type for tensor in outputs])
 
     def kernel(self, *arrays: Any, **_: Any) -> Any:
         types = tuple(TensorType(array.dtype, array.shape) for array in arrays)
@@ -42,7 +41,7 @@ class Composite(Operator):
             results = evaluate_graph(graph, dict(zip(graph.inputs, arrays, strict=True)), {})
         except GraphwrightError as error:
             raise _without_place(error) from None
-        return results if len(results) > 1 else results[0]
+        return one_or_several(results)
 
     def flops(self, *types: Any, **_: Any) -> Size:
         return decomposition(self, types).flops
@@ -65,4 +64,4 @@ def _decomposition(definition: Any, op: Operator, types: tuple[TensorType, ...])
     with derived(Origin()):
         inputs = [input(f"input_{i}", kind.shape, kind.dtype) for i, kind in enumerate(types)]
         answer = op.decompose(*inputs)
-    return Graph(inputs, answer if isinstance(answer, tuple) else (answer,))
+    return Graph(inputs, as_tuple(answer))

@@ -7,17 +7,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from graphwright.graph.batch import batch_size
 from graphwright.graph.closure import Closure, inline, trace
 from graphwright.graph.dim import Size, maximum
 from graphwright.graph.dtype import boolean
 from graphwright.graph.errors import DTypeError, GraphError, ShapeError
 from graphwright.graph.graph import Graph
-from graphwright.graph.operator import Pruned, register
+from graphwright.graph.operator import Pruned, one_or_several, register
 from graphwright.graph.structure import flatten, form, skeleton, unflatten
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import multiply, square, subtract
-from graphwright.ops.batching import batch_size
 from graphwright.ops.case import Case, Reject, bool_, f32, f64
 from graphwright.ops.convert import as_tensor, builder, cast
 from graphwright.ops.higher_order import (
@@ -72,11 +72,10 @@ class Cond(HigherOrder):
             if one != other:
                 differs = DTypeError if one.dtype != other.dtype else ShapeError
                 raise differs(f"output {i} is {one} of then, {other} of otherwise")
-        return first[0] if len(first) == 1 else tuple(first)
+        return one_or_several(first)
 
     def kernel(self, condition: NDArray[Any], *operands: NDArray[Any]) -> Any:
-        results = run(self.then if condition else self.otherwise, operands)
-        return results if len(results) > 1 else results[0]
+        return one_or_several(run(self.then if condition else self.otherwise, operands))
 
     def flops(self, condition: TensorType, *operands: TensorType) -> Size:
         """Those of the costlier branch."""

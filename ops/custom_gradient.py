@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
+from graphwright.graph.batch import batch_size
 from graphwright.graph.closure import check_function, close, inline
 from graphwright.graph.errors import AttributeValueError, GradientError, GraphError, ShapeError
 from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import Input
 from graphwright.graph.node import Origin, derived
-from graphwright.graph.operator import register
+from graphwright.graph.operator import one_or_several, register
 from graphwright.graph.structure import flatten, unflatten
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import multiply, square
-from graphwright.ops.batching import batch_size
 from graphwright.ops.case import Case, Reject, f32, f64
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, builder
@@ -26,6 +26,7 @@ from graphwright.ops.higher_order import (
     batched_graph,
     check_inputs,
     example_graph,
+    or_zeros,
     placeholders,
     types_of,
 )
@@ -64,8 +65,7 @@ class CustomGradient(HigherOrder, Composite):
 
     def infer(self, *x: TensorType) -> TensorType | tuple[TensorType, ...]:
         check_inputs("forward", x, self.forward)
-        kinds = tuple(types_of(self.forward.outputs))
-        return kinds if len(kinds) != 1 else kinds[0]
+        return one_or_several(types_of(self.forward.outputs))
 
     def decompose(self, *x: Tensor) -> tuple[Tensor, ...]:
         return tuple(inline(self.forward, x))
@@ -73,9 +73,7 @@ class CustomGradient(HigherOrder, Composite):
     def gradient(self, *x: Any) -> tuple[Tensor, ...]:
         count, outputs = len(self.forward.inputs), self.forward.outputs
         inputs, results, received = x[:count], x[count : count + len(outputs)], x[-len(outputs) :]
-        given = [
-            zeros_like(out) if g is None else g for out, g in zip(results, received, strict=True)
-        ]
+        given = [or_zeros(g, out) for out, g in zip(results, received, strict=True)]
         return tuple(inline(self.backward, [*inputs, *given]))
 
     def batch(self, mapped: Sequence[bool], *x: Tensor) -> tuple[Tensor, ...]:

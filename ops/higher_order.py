@@ -184,6 +184,11 @@ def rearranged(graph: Graph, inputs: Sequence[int], outputs: Sequence[int]) -> G
     return close(given, [graph.outputs[i] for i in outputs], lambda node: False).graph
 
 
+def or_zeros(tensor: Tensor | None, like: Tensor) -> Tensor:
+    """A gradient or a tangent; zeros where there is none."""
+    return zeros_like(like) if tensor is None else tensor
+
+
 def pulled_back_graphs(
     graphs: Sequence[Graph], received: Sequence[TensorType | None]
 ) -> tuple[list[Graph], list[bool]]:
@@ -200,7 +205,7 @@ def pulled_back_graphs(
     results = []
     for graph, gradients in zip(graphs, found, strict=True):
         pairs = zip(graph.inputs, gradients, have, strict=True)
-        outputs = [zeros_like(x) if g is None else g for x, g, wanted in pairs if wanted]
+        outputs = [or_zeros(g, x) for x, g, wanted in pairs if wanted]
         results.append(close([*graph.inputs, *given], outputs, lambda node: False).graph)
     return results, have
 
@@ -223,7 +228,7 @@ def pushed_graph(
         tangent = moving.get(output)
         have.append(tangent is not None or needed)
         if have[-1]:
-            tangents.append(zeros_like(output) if tangent is None else tangent)
+            tangents.append(or_zeros(tangent, output))
     inputs = [*graph.inputs, *directions.values()]
     return close(inputs, [*graph.outputs, *tangents], lambda node: False).graph, have
 

@@ -10,20 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphwright.graph.batch import repeated
+from graphwright.graph.batch import batch_size, repeated
 from graphwright.graph.closure import Closure, inline, trace
 from graphwright.graph.dim import Size, dim
 from graphwright.graph.errors import AttributeValueError, GraphError, ShapeError
 from graphwright.graph.graph import Graph
-from graphwright.graph.operator import Pruned, register
+from graphwright.graph.operator import Pruned, one_or_several, register
 from graphwright.graph.structure import flatten, unflatten
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import add, multiply, square
-from graphwright.ops.batching import batch_size
 from graphwright.ops.case import Case, Reject, f64
 from graphwright.ops.convert import as_tensor, builder
-from graphwright.ops.creation import zeros_like
 from graphwright.ops.higher_order import (
     HigherOrder,
     batched_graph,
@@ -31,6 +29,7 @@ from graphwright.ops.higher_order import (
     check_inputs,
     check_state,
     example_graph,
+    or_zeros,
     pushed_graph,
     rearranged,
     settled,
@@ -103,8 +102,7 @@ class Scan(HigherOrder):
         check_inputs("step", [*state, *slices, *operands], self.step)
         kinds = types_of(self.step.outputs)
         written = [kind.with_shape((self.length, *kind.shape)) for kind in kinds[self.carried :]]
-        outputs = (*kinds[: self.carried], *written)
-        return outputs if len(outputs) != 1 else outputs[0]
+        return one_or_several([*kinds[: self.carried], *written])
 
     def kernel(self, *x: NDArray[Any]) -> Any:
         state, sequences, operands = self.split(x)
@@ -117,8 +115,7 @@ class Scan(HigherOrder):
             state = list(results[: self.carried])
             for sequence, array in zip(written, results[self.carried :], strict=True):
                 sequence[i] = array
-        outputs = (*state, *written)
-        return outputs if len(outputs) != 1 else outputs[0]
+        return one_or_several([*state, *written])
 
     def flops(self, *x: TensorType) -> Size:
         return self.length * self.step.flops
@@ -137,7 +134,7 @@ class Scan(HigherOrder):
         flags = [tangent is not None for tangent in tangents]
         step, have = settled(pushed_graph, self.step, flags, self.carried)
         start = zip(inputs, tangents, flags, strict=True)
-        given = [*inputs, *(zeros_like(x) if t is None else t for x, t, moves in start if moves)]
+        given = [*inputs, *(or_zeros(t, x) for x, t, moves in start if moves)]
         state, slices, operands = with_directions(self.split(range(len(inputs))), flags)
         halves = [range(self.carried), range(self.carried, len(outputs))]
         carried, written = with_directions(halves, have)

@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from graphwright.graph.backpropagate import between, pulled_back
-from graphwright.graph.closure import close
+from graphwright.graph.closure import boundary, close, inline
 from graphwright.graph.dtype import is_floating
-from graphwright.graph.graph import Graph, ancestors, copy_node
+from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import Input
 from graphwright.graph.tensor import Tensor
 from graphwright.ops.creation import zeros_like
+from graphwright.ops.higher_order import or_zeros
 
 if TYPE_CHECKING:
     from graphwright.ops.scan import Scan
@@ -35,7 +36,7 @@ def gradients(op: Scan, inputs: Sequence[Tensor], received: Sequence[Maybe]) -> 
     sums = {i: Input(f"sum{i}", own[i].type)() for i in operands if found[i] is not None}
     sliced = [i for i in slices if found[i] is not None]
     outputs = [
-        *(_or_zeros(found[i], own[i]) for i in carried),
+        *(or_zeros(found[i], own[i]) for i in carried),
         *(total + found[i] for i, total in sums.items()),
         *(gradient for i in sliced if (gradient := found[i]) is not None),
     ]
@@ -43,7 +44,7 @@ def gradients(op: Scan, inputs: Sequence[Tensor], received: Sequence[Maybe]) -> 
     if not order:
         return [None] * len(own)
     start = [
-        *(_or_zeros(received[i], inputs[i]) for i in carried),
+        *(or_zeros(received[i], inputs[i]) for i in carried),
         *(zeros_like(inputs[i]) for i in sums),
     ]
     given = {i: seed for i, seed in enumerate(seeds) if i >= op.carried and seed is not None}
@@ -76,20 +77,12 @@ def _seeds(op: Scan, received: Sequence[Maybe]) -> list[Maybe]:
     ]
 
 
-def _or_zeros(gradient: Maybe, like: Tensor) -> Tensor:
-    return zeros_like(like) if gradient is None else gradient
-
-
 def _read(op: Scan, outputs: Sequence[Tensor]) -> list[Tensor]:
     """What `outputs` read of what differs from step to step."""
     state, slices, _ = op.split(op.step.inputs)
     _, varying = between(op.step.operations, [*state, *slices])
     kept = {tensor for tensor in varying if tensor.leaf or not tensor.node.op.view}
-    read: dict[Tensor, None] = {}
-    for node in ancestors(outputs, stop=kept):
-        read.update(dict.fromkeys(tensor for tensor in node.inputs if tensor in kept))
-    read.update(dict.fromkeys(tensor for tensor in outputs if tensor in kept))
-    return list(read)
+    return boundary(outputs, kept)
 
 
 def _written(op: Scan, inputs: Sequence[Tensor], read: Sequence[Tensor]) -> list[Tensor]:
@@ -106,7 +99,4 @@ def _written(op: Scan, inputs: Sequence[Tensor], read: Sequence[Tensor]) -> list
 
 def _outside(op: Scan, inputs: Sequence[Tensor], captured: Sequence[Tensor]) -> list[Tensor]:
     """What is computed from the operands alone, computed around the loop."""
-    new = dict(zip(op.step.inputs, inputs, strict=True))
-    for node in ancestors(captured, stop=set(new)):
-        copy_node(node, new)
-    return [new.get(tensor, tensor) for tensor in captured]
+    return inline(Graph(op.step.inputs, captured), inputs)

@@ -13,12 +13,12 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from graphwright.graph.batch import batch_size
 from graphwright.graph.dim import Size, evaluate, exact_quotient
 from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import Operator
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import Shape, TensorType
-from graphwright.ops.batching import batch_size
 from graphwright.ops.checks import check_numbers
 from graphwright.ops.convolution_kernel import Geometry
 from graphwright.ops.movement import moveaxis, reshape

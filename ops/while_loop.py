@@ -10,23 +10,21 @@ from typing import Any
 from numpy.typing import NDArray
 
 from graphwright.graph.backpropagate import pulled_back
-from graphwright.graph.batch import repeated
+from graphwright.graph.batch import batch_size, repeated
 from graphwright.graph.closure import Closure, inline, trace
 from graphwright.graph.dim import Size
 from graphwright.graph.dtype import boolean
 from graphwright.graph.errors import AttributeValueError, DTypeError, GradientError, GraphError
 from graphwright.graph.graph import Graph
-from graphwright.graph.operator import Pruned, register
+from graphwright.graph.operator import Pruned, one_or_several, register
 from graphwright.graph.structure import flatten, form, skeleton, unflatten
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import add, multiply, square
-from graphwright.ops.batching import batch_size
 from graphwright.ops.case import Case, Reject, f64
 from graphwright.ops.comparison import less
 from graphwright.ops.cond import Cond
 from graphwright.ops.convert import as_tensor, builder
-from graphwright.ops.creation import zeros_like
 from graphwright.ops.higher_order import (
     HigherOrder,
     arranged,
@@ -35,6 +33,7 @@ from graphwright.ops.higher_order import (
     check_inputs,
     check_state,
     example_graph,
+    or_zeros,
     placeholders,
     pushed_graph,
     reached,
@@ -96,8 +95,7 @@ class WhileLoop(HigherOrder):
     def infer(self, *x: TensorType) -> tuple[TensorType, ...] | TensorType:
         check_inputs("condition", x, self.condition)
         check_inputs("step", x, self.step)
-        kinds = tuple(types_of(self.step.outputs))
-        return kinds if len(kinds) != 1 else kinds[0]
+        return one_or_several(types_of(self.step.outputs))
 
     def kernel(self, *x: NDArray[Any]) -> Any:
         state, operands = x[: self.carried], x[self.carried :]
@@ -109,7 +107,7 @@ class WhileLoop(HigherOrder):
                 break
             state = step([*state, *operands])
             steps += 1
-        return tuple(state) if len(state) != 1 else state[0]
+        return one_or_several(state)
 
     def flops(self, *x: TensorType) -> Size:
         """Those of as many steps as there may be; of one, when that is not known."""
@@ -145,7 +143,7 @@ class WhileLoop(HigherOrder):
         flags = [tangent is not None for tangent in tangents]
         step, have = settled(pushed_graph, self.step, flags, self.carried)
         start = zip(inputs, tangents, flags, strict=True)
-        given = [*inputs, *(zeros_like(x) if t is None else t for x, t, moves in start if moves)]
+        given = [*inputs, *(or_zeros(t, x) for x, t, moves in start if moves)]
         places = range(len(inputs))
         state, operands = with_directions([places[: self.carried], places[self.carried :]], flags)
         (results,) = with_directions([range(len(outputs))], have)
