@@ -41,7 +41,8 @@ def elements(kind: TensorType, random: np.random.Generator) -> Array:
 
 
 def tame(array: Array) -> bool:
-    if array.dtype == boolean or array.size == 0:
+    # Keys and bits of random numbers are of any size, and nothing rounds them.
+    if array.dtype in (boolean, np.uint32, np.uint64) or array.size == 0:
         return True
     limit = LARGEST if is_floating(array.dtype) else LARGEST_INTEGER
     return bool(np.isfinite(array).all()) and bool((np.abs(array.astype(float)) <= limit).all())
