@@ -1,0 +1,161 @@
+"""What a generator gives: the text of a kernel, and what its arguments and its grid are.
+
+A kernel is a module of LLVM IR that defines::
+
+    void @kernel(ptr %arguments, i64 %first, i64 %last, ptr %scratch)
+
+which computes the tiles `first` to `last - 1` of its grid, in any order and on any thread: no
+tile may read what another one writes. `arguments` is a table of 8-byte slots, filled by whoever
+binds the kernel to memory and to concrete sizes. Nothing in the text depends on those, so one
+object serves every batch size; equal texts are compiled once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from graphwright.compiler.native.ir import Builder, Function, Module
+from graphwright.compiler.native.target import Target
+from graphwright.compiler.native.values import Pointer, Value
+from graphwright.graph.dim import Size
+from graphwright.graph.dtype import DType, int64
+
+
+@dataclass(frozen=True)
+class Address:
+    """The slot holds where a value of the plan lies, `offset` bytes on.
+
+    value:  its number in the plan
+    offset: bytes, for views that start later than what they view
+    """
+
+    value: int
+    offset: Size = 0
+
+
+@dataclass(frozen=True)
+class Number:
+    """The slot holds an int64: a size, a stride."""
+
+    size: Size
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The slot holds the address of memory that the kernels of a step share.
+
+    offset: bytes from its start; a multiple of 64
+    """
+
+    offset: Size = 0
+
+
+@dataclass(frozen=True)
+class Routine:
+    """The slot holds the address of another function, by the text of its module."""
+
+    text: str
+
+
+Argument: TypeAlias = Address | Number | Shared | Routine
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Native code, and what it is called with.
+
+    name:      for people: `softmax rows`, `matmul 14x32`
+    text:      the module
+    arguments: what each slot of the table holds
+    tiles:     how many tiles its grid has
+    work:      the floating-point operations of all tiles together, or as many cycles as memory
+               traffic takes: decides whether threads share it
+    scratch:   bytes of memory that each thread needs for itself, its content lost between tiles
+    shared:    bytes of memory that the kernels of the step share
+    """
+
+    name: str
+    text: str
+    arguments: tuple[Argument, ...]
+    tiles: Size
+    work: Size
+    scratch: Size = 0
+    shared: Size = 0
+
+
+class Arguments:
+    """The slots of a kernel in the making: each is added when generated code first asks for it."""
+
+    def __init__(self, builder: Builder, table: str) -> None:
+        self._builder = builder
+        self._table = Pointer(table, int64)
+        self._slots: list[Argument] = []
+
+    @property
+    def slots(self) -> tuple[Argument, ...]:
+        return tuple(self._slots)
+
+    def pointer(self, argument: Argument, dtype: DType) -> Pointer:
+        """An address from its slot."""
+        slot = self._slot(argument)
+        where = self._builder.address(self._table, slot)
+        return Pointer(self._builder.emit(f"load ptr, ptr {where}"), dtype)
+
+    def number(self, size: Size) -> Value | int:
+        """A size: itself when it is known now, else from its slot."""
+        if isinstance(size, int):
+            return size
+        return self._builder.load(self._table, self._slot(Number(size)))
+
+    def _slot(self, argument: Argument) -> int:
+        self._slots.append(argument)
+        return len(self._slots) - 1
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the body of a kernel is written with.
+
+    b:         the builder
+    arguments: the slots
+    first:     the first tile
+    last:      the one past the last
+    scratch:   memory of this thread's own; a pointer to bytes
+    """
+
+    b: Builder
+    arguments: Arguments
+    first: Value
+    last: Value
+    scratch: str
+
+
+@contextmanager
+def kernel_function(module: Module) -> Iterator[Frame]:
+    """Write the function `kernel` of a module."""
+    with module.function("kernel", ["ptr", "i64", "i64", "ptr"]) as (b, (table, first, last, own)):
+        yield Frame(b, Arguments(b, table.text), first, last, own.text)
+
+
+Library: TypeAlias = Mapping[str, Function]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What generators are told besides their step.
+
+    target:    the CPU
+    functions: vector functions by name
+    checked:   whether loads and stores are checked to lie within their operands
+    """
+
+    target: Target
+    functions: Library
+    checked: bool = False
+
+    def module(self) -> Module:
+        """An empty module."""
+        return Module(self.target, self.functions, self.checked)
