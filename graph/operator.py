@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import math
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import (
     TYPE_CHECKING,
@@ -28,7 +26,8 @@ from typing import (
 import numpy as np
 from numpy.typing import NDArray
 
-from graphwright.graph.dim import Dim, Size, Sizes, evaluate, names_of
+from graphwright.graph.attribute_value import bind_attribute, frozen, is_symbolic
+from graphwright.graph.dim import Size, Sizes, evaluate, names_of
 from graphwright.graph.errors import (
     AttributeValueError,
     DTypeError,
@@ -36,6 +35,7 @@ from graphwright.graph.errors import (
     ShapeError,
 )
 from graphwright.graph.node import Node
+from graphwright.graph.placement import Placement, dense_placement
 from graphwright.graph.source import here
 from graphwright.graph.types import TensorType
 
@@ -221,6 +221,14 @@ class Operator(_Attributes):
         for target, value in zip(targets, results, strict=True):
             target[...] = value
 
+    def placed(self, place: Placement, x: TensorType, out: TensorType) -> Placement | None:
+        """Of a view: where its elements lie in the memory of `x`, which lie at `place`.
+
+        None when that can't be said: then they are copied.
+        """
+        dense = self.view == "dense" and place.dense(x.shape)
+        return dense_placement(out.shape) if dense else None
+
     def flops(self, *types: Any, **_: Any) -> Size:
         """Floating-point operations on inputs of these types; by default one per output element."""
         outputs = self.infer(*types)
@@ -314,7 +322,7 @@ class Operator(_Attributes):
     @cached_property
     def key(self) -> tuple[Any, ...]:
         """What the operator is, hashable; floats by their bits, but that nan equals nan."""
-        return self.name, *(_freeze(value) for value in self.attributes.values())
+        return self.name, *(frozen(value) for value in self.attributes.values())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Operator) and (self is other or self.key == other.key)
@@ -331,7 +339,7 @@ class Operator(_Attributes):
     @cached_property
     def symbolic(self) -> bool:
         """True when an attribute holds a symbolic size, which `bind` must replace before a run."""
-        return any(_is_symbolic(value) for value in self.attributes.values())
+        return any(is_symbolic(value) for value in self.attributes.values())
 
     def bind(self, sizes: Sizes) -> Operator:
         """The same operator with concrete sizes in its attributes."""
@@ -419,29 +427,3 @@ def _fits(sizes: Sizes, array: NDArray[Any], expected: NDArray[Any] | TensorType
             )
         )
     )
-
-
-def bind_attribute(value: Any, sizes: Sizes) -> Any:
-    """An attribute value with its symbolic sizes replaced by numbers."""
-    if isinstance(value, Dim):
-        return evaluate(value, sizes)
-    if isinstance(value, tuple):
-        return tuple(bind_attribute(item, sizes) for item in value)
-    bind: Callable[[Sizes], Any] | None = getattr(value, "bind", None)
-    return bind(sizes) if bind is not None else value
-
-
-def _is_symbolic(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return any(_is_symbolic(item) for item in value)
-    return isinstance(value, Dim) or bool(getattr(value, "symbolic", False))
-
-
-def _freeze(value: Any) -> Any:
-    if isinstance(value, float):
-        return "float", struct.pack("<d", math.nan if math.isnan(value) else value)
-    if isinstance(value, bool):
-        return "bool", value
-    if isinstance(value, tuple):
-        return tuple(_freeze(item) for item in value)
-    return value

@@ -14,6 +14,7 @@ from graphwright.graph.closure import check_function, inline, trace
 from graphwright.graph.dim import Size
 from graphwright.graph.graph import Graph
 from graphwright.graph.operator import Operator, one_or_several, register
+from graphwright.graph.placement import Placement
 from graphwright.graph.pushforward import pushed_forward
 from graphwright.graph.structure import flatten, unflatten
 from graphwright.graph.tensor import Tensor, TensorLike
@@ -47,6 +48,9 @@ class Barrier(Operator):
 
     def kernel(self, x: NDArray[Any], *after: NDArray[Any]) -> NDArray[Any]:
         return x.view()
+
+    def placed(self, place: Placement, x: TensorType, out: TensorType) -> Placement:
+        return place
 
     def flops(self, x: TensorType, *after: TensorType) -> Size:
         return 0

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from graphwright.graph.dim import Size, dim, evaluate, exact_quotient, product
 from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import Operator, register
+from graphwright.graph.placement import Placement
 from graphwright.graph.tensor import Axis, Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.case import Case, Reject, f32, f64, i32
@@ -243,6 +244,9 @@ class Transpose(Operator):
     def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
         return x.transpose(self.axes)
 
+    def placed(self, place: Placement, x: TensorType, out: TensorType) -> Placement:
+        return Placement(place.offset, tuple(place.strides[axis] for axis in self.axes))
+
     def flops(self, x: TensorType) -> Size:
         return 0
 
@@ -337,6 +341,12 @@ class BroadcastTo(Operator):
 
     def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
         return np.broadcast_to(x, evaluate(self.shape, {}))
+
+    def placed(self, place: Placement, x: TensorType, out: TensorType) -> Placement:
+        pairs = zip(x.shape, place.strides, strict=True)
+        kept = [0 if size == 1 else stride for size, stride in pairs]
+        new = len(self.shape) - x.rank
+        return Placement(place.offset, (*(0,) * new, *kept))
 
     def flops(self, x: TensorType) -> Size:
         return 0

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from graphwright.graph.dim import Dim, Size, ceildiv, dim, evaluate, minimum, positive
 from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import Operator, register
+from graphwright.graph.placement import Placement
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.case import Case, Reject, f32, f64, i32
@@ -54,6 +55,13 @@ class Slice(Operator):
     def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
         slices = _numpy_slices(x.shape, self.starts, self.sizes, self.steps)
         return x[slices] if slices else x
+
+    def placed(self, place: Placement, x: TensorType, out: TensorType) -> Placement:
+        offset, strides = place
+        for start, stride in zip(self.starts, strides, strict=True):
+            offset = offset + start * stride
+        steps = (step * stride for step, stride in zip(self.steps, strides, strict=True))
+        return Placement(offset, tuple(steps))
 
     def flops(self, x: TensorType) -> Size:
         return 0

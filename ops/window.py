@@ -13,6 +13,7 @@ from graphwright.graph.dim import Size, dim, evaluate
 from graphwright.graph.dtype import float32, is_boolean, is_floating
 from graphwright.graph.errors import DTypeError, ShapeError
 from graphwright.graph.operator import Operator, register
+from graphwright.graph.placement import Placement
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.case import Case, Reject, bool_, f16, f32, f64, i32
@@ -61,6 +62,13 @@ class Windows(Operator):
         within = [step * dilation for step, dilation in zip(steps, self.dilations, strict=True)]
         memory = (*x.strides[:lead], *between, *within)
         return as_strided(x, evaluate(shape, {}), memory, writeable=False)
+
+    def placed(self, place: Placement, x: TensorType, out: TensorType) -> Placement:
+        lead = x.rank - len(self.window)
+        steps = place.strides[lead:]
+        between = (step * stride for step, stride in zip(steps, self.strides, strict=True))
+        within = (step * dilation for step, dilation in zip(steps, self.dilations, strict=True))
+        return Placement(place.offset, (*place.strides[:lead], *between, *within))
 
     def flops(self, x: TensorType) -> Size:
         return 0

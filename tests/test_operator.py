@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import graphwright as gw
+from graphwright.graph.attribute_value import bind_attribute
 from graphwright.graph.dtype import float32
 from graphwright.graph.errors import AttributeValueError, GraphwrightError, ParseError
-from graphwright.graph.operator import Operator, bind_attribute, operators, register
+from graphwright.graph.operator import Operator, operators, register
 from graphwright.graph.types import TensorType
 from graphwright.ops.movement import Reshape
 from graphwright.ops.reduction import Sum

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from graphwright.compiler.native.kernel import Address, Arguments
 from graphwright.compiler.native.values import Pointer
 from graphwright.graph.dim import Size
+from graphwright.graph.placement import dense_placement
 from graphwright.graph.types import Shape, TensorType
 
 
@@ -33,7 +34,7 @@ class Operand:
     @property
     def dense(self) -> bool:
         """True when its elements follow one another in the order of their indices."""
-        return self.strides == dense_strides(self.shape)
+        return self.strides == dense_placement(self.shape).strides
 
     def pointer(self, arguments: Arguments) -> Pointer:
         """Its first element, from a slot of its own."""
@@ -41,16 +42,6 @@ class Operand:
         return arguments.pointer(Address(self.value, offset), self.type.dtype)
 
 
-def dense_strides(shape: Shape) -> tuple[Size, ...]:
-    """The strides, in elements, of a C-contiguous array."""
-    strides: list[Size] = []
-    step: Size = 1
-    for size in reversed(shape):
-        strides.append(step)
-        step = step * size
-    return tuple(reversed(strides))
-
-
 def dense_operand(value: int, type: TensorType) -> Operand:
     """A value that lies in memory as it is computed."""
-    return Operand(value, type, 0, dense_strides(type.shape))
+    return Operand(value, type, *dense_placement(type.shape))
