@@ -1,7 +1,8 @@
-"""The two debug switches, read in one place.
+"""The compiler's environment variables, read in one place.
 
 GRAPHWRIGHT_TRACE=1    print a line per pass while compiling
 GRAPHWRIGHT_DUMP=dir   write the graph after each pass: dir/00_built.txt, dir/01_….txt, …
+GRAPHWRIGHT_CPU=name   make native code for this kind of CPU: x86-64-v2, x86-64-v3 … (target.py)
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ class Settings:
 
     trace: bool
     dump: Path | None
+    cpu: str
 
 
 def settings() -> Settings:
     """Read the environment; an empty value or 0 means off."""
     trace = os.environ.get("GRAPHWRIGHT_TRACE", "0") not in ("", "0")
     dump = os.environ.get("GRAPHWRIGHT_DUMP", "")
-    return Settings(trace, Path(dump) if dump else None)
+    cpu = os.environ.get("GRAPHWRIGHT_CPU", "")
+    return Settings(trace, Path(dump) if dump else None, cpu)
