@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphwright.compiler.native.types import constant_text, register_type, suffix
 from graphwright.compiler.native.values import Index, Number, Operand, Value, Variable
@@ -12,12 +14,16 @@ if TYPE_CHECKING:
     from graphwright.compiler.native.ir import Module
 
 
+Mark: TypeAlias = list[Any]
+"""Lines, and marks among them."""
+
+
 class Instructions:
     """Writes values, one instruction after the other."""
 
     def __init__(self, module: Module) -> None:
         self.module = module
-        self._lines: list[str] = []
+        self._lines: list[Any] = []
         self._allocas: list[str] = []
         self._count = 0
         self._block = "entry"
@@ -25,7 +31,20 @@ class Instructions:
     # The text.
 
     def text_lines(self) -> list[str]:
-        return ["entry:", *self._allocas, *self._lines]
+        """The function's body; what was written `at` a mark, at that mark."""
+        return ["entry:", *self._allocas, *_flat(self._lines)]
+
+    def mark(self) -> Mark:
+        """This place in the code: straight-line code can be written `at` it later."""
+        self._lines.append(place := [])
+        return place
+
+    @contextmanager
+    def at(self, mark: Mark) -> Iterator[None]:
+        """Write what follows at a mark: values that are known there, for all that comes after."""
+        here, self._lines = self._lines, mark
+        yield
+        self._lines = here
 
     def line(self, text: str) -> None:
         self._lines.append(f"  {text}")
@@ -90,6 +109,16 @@ class Instructions:
         kind = register_type(dtype, 1)
         text = "<" + ", ".join(f"{kind} {constant_text(i, dtype)}" for i in range(lanes)) + ">"
         return Value(self, text, dtype, lanes)
+
+    def lanes_of(self, x: Value, first: int, count: int) -> Value:
+        """`count` lanes of a vector, from `first` on."""
+        if count == 1:
+            text = self.emit(f"extractelement {x.type} {x.text}, i32 {first}")
+            return Value(self, text, x.dtype)
+        chosen = ", ".join(f"i32 {lane}" for lane in range(first, first + count))
+        mask = f"<{count} x i32> <{chosen}>"
+        text = self.emit(f"shufflevector {x.type} {x.text}, {x.type} poison, {mask}")
+        return Value(self, text, x.dtype, count)
 
     def matched(self, x: Value, y: Operand) -> tuple[Value, Value]:
         """Two operands with the same number of lanes; numbers take the dtype of the other."""
@@ -187,6 +216,14 @@ class Instructions:
         variable = Variable(self, name, initial.dtype, initial.lanes)
         variable.value = initial
         return variable
+
+
+def _flat(lines: Mark) -> Iterator[str]:
+    for line in lines:
+        if isinstance(line, str):
+            yield line
+        else:
+            yield from _flat(line)
 
 
 _NEUTRAL = {("add", 0), ("sub", 0), ("mul", 1), ("div", 1)}

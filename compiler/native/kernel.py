@@ -110,6 +110,10 @@ class Arguments:
             return size
         return self._builder.load(self._table, self._slot(Number(size)))
 
+    def value(self, size: Size) -> Value:
+        """A size from its slot, even when it is known now."""
+        return self._builder.load(self._table, self._slot(Number(size)))
+
     def _slot(self, argument: Argument) -> int:
         self._slots.append(argument)
         return len(self._slots) - 1

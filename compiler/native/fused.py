@@ -1,0 +1,42 @@
+"""Kernels of fused groups, and of elementwise operations and reductions by themselves."""
+
+from __future__ import annotations
+
+from graphwright.compiler.fused import Fused
+from graphwright.compiler.native.elementwise import elementwise_kernel
+from graphwright.compiler.native.generators import Kernels, Operands, generates
+from graphwright.compiler.native.group import Group, single
+from graphwright.compiler.native.kernel import Context
+from graphwright.compiler.native.rows import rows_kernel
+from graphwright.graph.graph import Graph
+from graphwright.graph.operator import Operator
+from graphwright.ops.convert import Cast
+from graphwright.ops.elementwise import Elementwise
+from graphwright.ops.reduction import Reduction
+
+
+@generates(Fused)
+def fused(op: Fused, inputs: Operands, outputs: Operands, context: Context) -> Kernels:
+    """One kernel for the whole group."""
+    return _group(op.graph, inputs, outputs, context)
+
+
+@generates(Elementwise, Cast, Reduction)
+def alone(op: Operator, inputs: Operands, outputs: Operands, context: Context) -> Kernels:
+    """A group of one operation."""
+    graph = single(op, tuple(operand.type for operand in inputs))
+    return _group(graph, inputs, outputs, context)
+
+
+def _group(graph: Graph, inputs: Operands, outputs: Operands, context: Context) -> Kernels:
+    for node in graph.operations:
+        if (node.op.elementwise or node.op.reduction) and not node.op.lowerable:
+            return f"{node.op.name} has no native code"
+    try:
+        group = Group(graph)
+    except ValueError as reason:
+        return str(reason)
+    name = ", ".join(dict.fromkeys(node.op.name for node in group.operations if node.inputs))
+    kernel = rows_kernel if group.folded else elementwise_kernel
+    given = dict(zip(graph.inputs, inputs, strict=True))
+    return [kernel(name, group, given, list(outputs), context)]
