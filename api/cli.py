@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from graphwright import demo
+from graphwright.compiler.native.disk_cache import DiskCache
+from graphwright.compiler.native.target import Target
 from graphwright.graph.errors import GraphwrightError
 from graphwright.terminal import say
 
@@ -38,13 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(parser.format_help().rstrip())
         return 0
     try:
-        demo.run(
-            data=options.data,
-            path=options.path,
-            out=options.out,
-            epochs=options.epochs,
-            seed=options.seed,
-        )
+        options.run(options)
     except BrokenPipeError:  # whoever read our lines has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -73,10 +69,18 @@ def _arguments() -> argparse.ArgumentParser:
             description="Train a small network on real images: built as a graph, compiled, drawn.",
         )
     )
+    _cache_arguments(
+        commands.add_parser(
+            "cache",
+            help="show or clear the native code kept on disk",
+            description="Show where native code is kept on disk and how much, or clear it.",
+        )
+    )
     return parser
 
 
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_demo)
     parser.add_argument(
         "--data",
         choices=demo.TASKS,
@@ -111,6 +115,47 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="another number, another start and order (default: %(default)s)",
     )
+
+
+def _demo(options: argparse.Namespace) -> None:
+    demo.run(
+        data=options.data,
+        path=options.path,
+        out=options.out,
+        epochs=options.epochs,
+        seed=options.seed,
+    )
+
+
+def _cache_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_cache)
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=["show", "clear"],
+        default="show",
+        help="show (default): directory, entries, size, and the CPU that code is made for; "
+        "clear: remove the entries",
+    )
+
+
+def _cache(options: argparse.Namespace) -> None:
+    cache = DiskCache.current()
+    if options.action == "clear":
+        count = cache.clear()
+        if cache.directory is None:
+            say(f"nothing to remove: {cache.trouble}")
+            return
+        say(f"{count} {'entry' if count == 1 else 'entries'} removed from {cache.directory}")
+        return
+    sizes = [status.st_size for status in cache.entries().values()]
+    if cache.directory is not None:
+        say(f"directory  {cache.directory}")
+        say(f"entries    {len(sizes)}")
+        say(f"size       {sum(sizes) / 1e6:.1f} MB of at most {cache.limit / 1e6:.0f} MB")
+    if cache.trouble:
+        say(f"not used   {cache.trouble}")
+    say(f"code for   {Target.host().describe()}")
 
 
 class _number:

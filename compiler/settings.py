@@ -3,6 +3,7 @@
 GRAPHWRIGHT_TRACE=1    print a line per pass while compiling
 GRAPHWRIGHT_DUMP=dir   write the graph after each pass: dir/00_built.txt, dir/01_….txt, …
 GRAPHWRIGHT_CPU=name   make native code for this kind of CPU: x86-64-v2, x86-64-v3 … (target.py)
+GRAPHWRIGHT_CACHE=dir  keep native code there; off, 0 or empty: keep none (disk_cache.py)
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ class Settings:
     trace: bool
     dump: Path | None
     cpu: str
+    cache: str | None
 
 
 def settings() -> Settings:
@@ -26,4 +28,5 @@ def settings() -> Settings:
     trace = os.environ.get("GRAPHWRIGHT_TRACE", "0") not in ("", "0")
     dump = os.environ.get("GRAPHWRIGHT_DUMP", "")
     cpu = os.environ.get("GRAPHWRIGHT_CPU", "")
-    return Settings(trace, Path(dump) if dump else None, cpu)
+    cache = os.environ.get("GRAPHWRIGHT_CACHE")  # unset is not empty
+    return Settings(trace, Path(dump) if dump else None, cpu, cache)

@@ -1,7 +1,8 @@
 """From the text of kernels to machine code in memory.
 
-`compiled(texts, target)` is the way: it compiles each text once, on several threads, loads the
-code, and says for each where it came from. `compile_module` and `load` are its two halves.
+`compiled(texts, target)` is the way: it looks in memory, then on disk, compiles the rest on several
+threads, loads the code, and says for each text where its code came from. `compile_module` and
+`load` are its two halves.
 
 How long it takes, on one core, the median of a few runs: 7.7 ms for 10 coefficients of a polynomial
 on 16 floats four times in a row, with a masked tail; 8.9 ms for the 14×32 tile of a matrix product;
@@ -13,6 +14,7 @@ code no faster. Loading an object takes 0.1 ms. Two threads need 0.52 of the tim
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import importlib
 import itertools
 import os
@@ -28,6 +30,7 @@ from typing import Any, Self
 from weakref import WeakValueDictionary
 
 from graphwright.compiler.native.conversions import CONVERSIONS
+from graphwright.compiler.native.disk_cache import DiskCache
 from graphwright.compiler.native.target import Target, llvm
 from graphwright.graph.errors import CompileError
 
@@ -67,7 +70,7 @@ class Compiled:
     """How a text became code.
 
     code:    where it is; hold on to it as long as it may run
-    found:   "memory"; or "compiled: " and why
+    found:   "memory", "disk", or "compiled: " and why: "compiled: not in the cache"
     seconds: to find it or to compile it, and to load it
     """
 
@@ -87,30 +90,64 @@ def compiled(
     """The code of each text, one record for each, in order.
 
     Equal texts share their code, in the whole process and as long as it is held by somebody. What
-    is missing is compiled on `threads` threads (as many as the process may use, if not given).
+    is neither in memory nor on disk is compiled on `threads` threads (as many as the process may
+    use, if not given), and kept on disk.
     `target` is the host if not given, and must be one whose code the host runs.
     Raises CompileError if LLVM refuses a text.
     """
     target = target or Target.host()
-    found: dict[str, Compiled] = {}
-    missing: list[str] = []
-    for text in dict.fromkeys(texts):
+    records: dict[str, Compiled] = {}
+    for text in texts:
         code = _IN_MEMORY.get((text, target))
         if code is not None:
-            found[text] = Compiled(code, "memory", 0.0)
-        else:
-            missing.append(text)
-    objects = _compile_all(missing, target, threads or _usable_cores())
-    for text in missing:
-        made, seconds = objects[text]
-        start = time.perf_counter()
-        code = _IN_MEMORY[text, target] = load(made)
-        seconds += time.perf_counter() - start
-        found[text] = Compiled(code, "compiled: nothing is kept on disk", seconds)
-    return [found[text] for text in texts]
+            records[text] = Compiled(code, "memory", 0.0)
+    missing = [text for text in dict.fromkeys(texts) if text not in records]
+    if missing:
+        records |= _from_disk_or_compiled(missing, target, threads or _usable_cores())
+    return [records[text] for text in texts]
 
 
 _IN_MEMORY: WeakValueDictionary[tuple[str, Target], Code] = WeakValueDictionary()
+
+
+def _from_disk_or_compiled(
+    texts: Sequence[str], target: Target, threads: int
+) -> dict[str, Compiled]:
+    """What is not in memory, by text. Compiled objects are kept on disk."""
+    cache = DiskCache.current()
+    keys = {text: _key(text, target) for text in texts}
+    records: dict[str, Compiled] = {}
+    reasons: dict[str, str] = {}
+    for text, key in keys.items():
+        start = time.perf_counter()
+        made, reason = cache.read(key)
+        if made is None:
+            reasons[text] = reason
+        else:
+            records[text] = _remembered(text, target, made, "disk", start)
+    for text, (made, seconds) in _compile_all(list(reasons), target, threads).items():
+        reason = reasons[text]
+        trouble = cache.write(keys[text], made)
+        if trouble and trouble != reason:
+            reason += f", and could not be kept ({trouble})"
+        start = time.perf_counter() - seconds
+        records[text] = _remembered(text, target, made, f"compiled: {reason}", start)
+    return records
+
+
+def _remembered(text: str, target: Target, made: bytes, found: str, start: float) -> Compiled:
+    """Load an object, for all who ask for this text as long as the code is held."""
+    code = _IN_MEMORY[text, target] = load(made)
+    return Compiled(code, found, time.perf_counter() - start)
+
+
+def _key(text: str, target: Target) -> str:
+    """A hash of all that an object depends on."""
+    llvmlite = importlib.import_module("llvmlite").__version__
+    version = ".".join(map(str, llvm().llvm_version_info))
+    cpu = [target.triple, target.cpu, target.features]
+    parts = ["objects 1", llvmlite, version, *_PASSES, *cpu, text]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def compile_module(text: str, target: Target) -> bytes:
