@@ -19,6 +19,7 @@ from graphwright.graph.dim import Size, Sizes, evaluate
 from graphwright.graph.graph import Graph
 from graphwright.graph.node import Node
 from graphwright.graph.operator import Operator
+from graphwright.graph.placement import Placement
 from graphwright.graph.types import TensorType
 
 ALIGNMENT = 64
@@ -46,11 +47,12 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor at run time: its type, and the buffer that holds it (as a view, perhaps)."""
+    """A tensor at run time: its type, the buffer that holds it, and where in it (as a view)."""
 
     type: TensorType
     buffer: int
     name: str
+    place: Placement
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from graphwright.graph.dim import Size
 from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import Constant
 from graphwright.graph.node import Node
+from graphwright.graph.placement import Placement, dense_placement
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.text import tensor_names
 from graphwright.graph.types import TensorType
@@ -60,10 +61,14 @@ class _Value:
     type: TensorType
     name: str
     kind: BufferKind
+    place: Placement
     last: int = -1
     """The last step that reads it."""
-    dense: bool = True
     buffer: int = -1
+
+    @property
+    def dense(self) -> bool:
+        return self.place.dense(self.type.shape)
 
 
 @dataclass
@@ -92,7 +97,8 @@ class _Planner:
         self.parameters = tuple(self.define(tensor, "parameter") for tensor in graph.parameters)
 
     def define(self, tensor: Tensor, kind: BufferKind) -> int:
-        self.values.append(_Value(tensor.type, self.names.get(tensor, ""), kind))
+        place = dense_placement(tensor.shape)
+        self.values.append(_Value(tensor.type, self.names.get(tensor, ""), kind, place))
         self.numbers[tensor] = len(self.values) - 1
         return self.numbers[tensor]
 
@@ -133,7 +139,7 @@ class _Planner:
         return Plan(
             graph=self.graph,
             steps=steps,
-            values=tuple(Value(v.type, v.buffer, v.name) for v in self.values),
+            values=tuple(Value(v.type, v.buffer, v.name, v.place) for v in self.values),
             buffers=tuple(Buffer(b.kind, b.nbytes, b.first, b.last) for b in self.buffers),
             inputs=self.inputs,
             parameters=self.parameters,
@@ -145,10 +151,10 @@ class _Planner:
     def place(self, position: int, step: Step) -> Step:
         """Give the outputs of a step their buffers; the step, marked if it is a view."""
         output = self.values[step.outputs[0]]
-        if self.is_view(step, output):
-            base = self.values[step.inputs[0]]
-            self.share(output, base.buffer)
-            output.dense = step.op.view == "dense"
+        place = self.view_place(step, output)
+        if place is not None:
+            self.share(output, self.values[step.inputs[0]].buffer)
+            output.place = place
             return replace(step, view=True)
         over = self.overwritable(position, step, output)
         for number in step.outputs:
@@ -160,16 +166,20 @@ class _Planner:
                 self.buffers[over.buffer].kind = value.kind
         return step
 
-    def is_view(self, step: Step, output: _Value) -> bool:
+    def view_place(self, step: Step, output: _Value) -> Placement | None:
+        """Where the output lies in the memory of the first input, if it is a view of that."""
         if not step.op.view:
-            return False
+            return None
         if output.kind == "result":
             self.log.declined("view", "copied: its value is handed out", [step.node])
-            return False
-        if step.op.view == "dense" and not self.values[step.inputs[0]].dense:
+            return None
+        base = self.values[step.inputs[0]]
+        place = step.op.placed(base.place, base.type, output.type)
+        if place is None:
             self.log.declined("view", "copied: its input is not contiguous", [step.node])
-            return False
-        return self.log.applied("view", f"{step.op.name} copies nothing", [step.node])
+            return None
+        applied = self.log.applied("view", f"{step.op.name} copies nothing", [step.node])
+        return place if applied else None
 
     def overwritable(self, position: int, step: Step, output: _Value) -> _Value | None:
         """The input that an elementwise step may write its output over, if there is one."""

@@ -16,6 +16,7 @@ from graphwright.graph.dim import Sizes, evaluate
 from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import Constant
 from graphwright.graph.node import Node
+from graphwright.graph.placement import Placement, dense_placement
 from graphwright.graph.tensor import Tensor
 
 
@@ -31,13 +32,14 @@ class Step(NamedTuple):
 
 
 class _Value(NamedTuple):
-    """Where a tensor lies: the number of its memory (None: elsewhere), densely or not."""
+    """Where a tensor lies: the number of its memory (None: elsewhere), and where in it."""
 
     memory: int | None
-    dense: bool
+    place: Placement
 
 
-_ELSEWHERE = _Value(None, True)
+def _elsewhere(tensor: Tensor) -> _Value:
+    return _Value(None, dense_placement(tensor.shape))
 
 
 class Storage:
@@ -71,7 +73,7 @@ class Storage:
             steps = self._step(node, handed_out)
         else:
             for inner, outer in zip(body.inputs, node.inputs, strict=True):
-                self._values[inner] = self._values.get(outer, _ELSEWHERE)
+                self._values[inner] = self._values.get(outer, _elsewhere(outer))
             pairs = list(zip(body.outputs, node.outputs, strict=True))
             given = {inner for inner, outer in pairs if outer in handed_out}
             steps = [step for n in body.operations for step in self._step(n, given)]
@@ -86,20 +88,22 @@ class Storage:
 
     def _step(self, node: Node, handed_out: set[Tensor]) -> list[Step]:
         """The step of an operation that is not fused; none for views and constants."""
-        values = [self._values.get(tensor, _ELSEWHERE) for tensor in node.inputs]
+        values = [self._values.get(tensor, _elsewhere(tensor)) for tensor in node.inputs]
         if isinstance(node.op, Constant):
-            self._values[node.outputs[0]] = _ELSEWHERE
+            self._values[node.outputs[0]] = _elsewhere(node.outputs[0])
             return []
         reads = tuple(dict.fromkeys(v.memory for v in values if v.memory is not None))
         if node.op.view and node.outputs[0] not in handed_out:
-            dense = node.op.view == "dense"
-            if values[0].dense or not dense:
-                self._values[node.outputs[0]] = _Value(values[0].memory, dense)
+            types = node.inputs[0].type, node.outputs[0].type
+            place = node.op.placed(values[0].place, *types)
+            if place is not None:
+                self._values[node.outputs[0]] = _Value(values[0].memory, place)
                 return [Step(reads, (), ())]
         over: list[int] = []
         if node.op.elementwise and len(node.outputs) == 1:
             for tensor, value in zip(node.inputs, values, strict=True):
-                fits = value.dense and tensor.type == node.outputs[0].type
+                dense = value.place.dense(tensor.shape)
+                fits = dense and tensor.type == node.outputs[0].type
                 others = (v for t, v in zip(node.inputs, values, strict=True) if t is not tensor)
                 alone = all(other.memory != value.memory for other in others)
                 if fits and alone and value.memory is not None:
@@ -109,7 +113,7 @@ class Storage:
 
     def _memory(self, tensor: Tensor, result: bool) -> int:
         number = len(self.nbytes)
-        self._values[tensor] = _Value(number, True)
+        self._values[tensor] = _Value(number, dense_placement(tensor.shape))
         # A size such as n - 100 may be negative at the typical size.
         self.nbytes.append(0 if result else max(0, evaluate(tensor.type.nbytes, self.sizes)))
         self.readers.append([])
