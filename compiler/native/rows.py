@@ -1,9 +1,9 @@
 """Row groups: reductions over the same axes and the elementwise work between them, as one kernel.
 
-A row is what one value of each reduction is made of. Rows are independent: they are the grid.
-In a row the folded axes are swept once for each level of the group (see `group.py`): a softmax
-takes a sweep for the maximum, one for the sum, one for the quotients. What a later sweep needs
-again is computed again when that is cheap; else it is kept, in the output that it is or in memory of the
+A row is what one value of each reduction is made of. Rows are independent: they are the grid. In a
+row the folded axes are swept once for each level of the group (see `group.py`): a softmax takes a
+sweep for the maximum, one for the sum, one for the quotients. What a later sweep needs again is
+computed again when that is cheap; else it is kept, in the output that it is or in memory of the
 thread's own.
 
 Lanes lie along the last axis of the space. Where that is folded, a reduction has as many partial
