@@ -64,6 +64,7 @@ from graphwright.ops.scan import scan
 from graphwright.ops.while_loop import while_loop
 from graphwright.runtime.compiled import CompiledFunction, compile
 from graphwright.runtime.interpret import interpret
+from graphwright.runtime.pool import threads
 from graphwright.viz.draw import draw
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ __all__ = [
     "scope",
     "testing",
     "text",
+    "threads",
     "uint8",
     "uint16",
     "uint32",
