@@ -60,7 +60,17 @@ class Routine:
     text: str
 
 
-Argument: TypeAlias = Address | Number | Shared | Routine
+@dataclass(frozen=True)
+class Fault:
+    """The slot holds the address of an int64, 0 at first: native code sets it to 1 for bad input.
+
+    What is wrong, an index out of range say, is for the NumPy kernel to find again and to report:
+    the step runs once more, on NumPy, before anything is committed. Until then the native kernel
+    must have touched no memory but its operands'; what it left in its outputs is lost.
+    """
+
+
+Argument: TypeAlias = Address | Number | Shared | Routine | Fault
 
 
 @dataclass(frozen=True)
