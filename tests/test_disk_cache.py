@@ -165,11 +165,11 @@ def test_without_a_home_nothing_is_kept(monkeypatch):
     ("platform", "environment", "expected"),
     [
         ("linux", {"XDG_CACHE_HOME": "/caches"}, "/caches/graphwright"),
-        ("linux", {"XDG_CACHE_HOME": "not/absolute"}, "/home/ada/.cache/graphwright"),
-        ("linux", {}, "/home/ada/.cache/graphwright"),
-        ("darwin", {}, "/home/ada/Library/Caches/graphwright"),
+        ("linux", {"XDG_CACHE_HOME": "not/absolute"}, "/ada/.cache/graphwright"),
+        ("linux", {}, "/ada/.cache/graphwright"),
+        ("darwin", {}, "/ada/Library/Caches/graphwright"),
         ("win32", {"LOCALAPPDATA": "/local"}, "/local/graphwright/cache"),
-        ("win32", {}, "/home/ada/AppData/Local/graphwright/cache"),
+        ("win32", {}, "/ada/AppData/Local/graphwright/cache"),
     ],
 )
 def test_each_system_has_its_place(platform, environment, expected, monkeypatch):
@@ -178,7 +178,7 @@ def test_each_system_has_its_place(platform, environment, expected, monkeypatch)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(Path, "home", lambda: Path("/home/ada"))
+    monkeypatch.setattr(Path, "home", lambda: Path("/ada"))
     assert disk_cache._customary() == Path(expected)
 
 

@@ -23,6 +23,7 @@ LIBRARY = sorted(set(MAPPED.values()))
 
 # Programs and packages that are loaded where they are used, because they are heavy or optional.
 LOADED_WHEN_USED = {"networkx", "graphviz", "llvmlite", "ml_dtypes", "tqdm", "IPython", "onnx"}
+LOADED_WHEN_USED |= {"subprocess"}  # of Python's own, what costs an import milliseconds
 # Of ours, what is loaded when it is asked for: who runs a model does not need it.
 LOADED_WHEN_ASKED_FOR = {"graphwright.testing"}
 LONGEST_FILE = 450

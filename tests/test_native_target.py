@@ -7,7 +7,7 @@ import sys
 import ml_dtypes
 import numpy as np
 import pytest
-from support.machines import call, map_text, runnable
+from support.machines import call, check_objects_for_arm, map_text, runnable
 
 from graphwright.compiler.native.objects import assembly, compile_module
 from graphwright.compiler.native.target import Target
@@ -86,6 +86,20 @@ def test_512_bits_stay_512_bits_on_the_host():
 )
 def test_objects_for_other_machines(triple, cpu, magic):
     assert compile_module(SQUARE, Target.of(triple, cpu)).startswith(magic)
+
+
+def test_objects_for_arm_call_nothing_unknown():
+    halves = [map_text("%y = fpext half %x to float", "half", "float")]
+    halves += [map_text("%y = fptrunc double %x to bfloat", "double", "bfloat")]
+    check_objects_for_arm(SQUARE, *halves)
+    sine = map_text(
+        "%y = call double @llvm.sin.f64(double %x)",
+        "double",
+        "double",
+        "declare double @llvm.sin.f64(double)",
+    )
+    with pytest.raises(AssertionError, match="sin"):
+        check_objects_for_arm(sine)
 
 
 def described(name):

@@ -19,10 +19,9 @@ import importlib
 import itertools
 import os
 import re
+import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -217,30 +216,32 @@ def _compile_all(
     texts: Sequence[str], target: Target, threads: int
 ) -> dict[str, tuple[bytes, float]]:
     """The objects of different texts and how many seconds each took, by text."""
-    waiting = deque(sorted(texts, key=len, reverse=True))  # the longest first: they end together
+    waiting = sorted(texts, key=len, reverse=True)  # the longest first: threads end together
+    shared = iter(waiting)  # each thread takes the next one
     made: dict[str, tuple[bytes, float]] = {}
+    errors: list[BaseException] = []
 
     def work() -> None:
-        with _Compiler(target) as compiler:
-            while waiting:
-                try:
-                    text = waiting.popleft()
-                except IndexError:  # another thread took the last one
-                    return
-                start = time.perf_counter()
-                made[text] = compiler.compile(text), time.perf_counter() - start
-
-    llvm(target.triple)  # set up once, before there are threads
-    workers = min(threads, len(texts))
-    if workers <= 1:
-        work()
-        return made
-    with ThreadPoolExecutor(workers, "graphwright-compile") as pool:
         try:
-            for done in [pool.submit(work) for _ in range(workers)]:
-                done.result()
-        finally:
-            waiting.clear()  # after an error or Ctrl-C, nothing more is begun
+            with _Compiler(target) as compiler:
+                for text in shared:
+                    start = time.perf_counter()
+                    made[text] = compiler.compile(text), time.perf_counter() - start
+        except BaseException as error:  # Ctrl-C too: nothing more is begun
+            waiting.clear()
+            errors.append(error)
+
+    if not texts:
+        return made
+    llvm(target.triple)  # set up once, before there are threads
+    helpers = [threading.Thread(target=work) for _ in range(min(threads, len(texts)) - 1)]
+    for helper in helpers:
+        helper.start()
+    work()
+    for helper in helpers:
+        helper.join()
+    if errors:
+        raise errors[0]
     return made
 
 

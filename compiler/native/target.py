@@ -19,7 +19,6 @@ import difflib
 import importlib
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -254,6 +253,7 @@ def _known_cpus(triple: str) -> frozenset[str]:
         "llvm.Target.from_triple(sys.argv[1]).create_target_machine(cpu='help')\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess = importlib.import_module("subprocess")  # for rare names only, and slow to load
     listing = subprocess.run(
         [sys.executable, "-c", script, triple],
         env=environment,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import re
 
 import numpy as np
 
-from graphwright.compiler.native.objects import compiled
+from graphwright.compiler.native.objects import assembly, compile_module, compiled
 from graphwright.compiler.native.target import Target
 
 LEVELS = ["x86-64-v2", "x86-64-v3", "x86-64-v4"]
@@ -30,6 +31,16 @@ def call(text: str, *arrays: np.ndarray, target: Target | None = None) -> None:
     pointers = [ctypes.c_void_p(array.ctypes.data) for array in arrays]
     kinds = [ctypes.c_void_p] * len(arrays)
     ctypes.CFUNCTYPE(None, *kinds, ctypes.c_int64)(record.address)(*pointers, arrays[0].size)
+
+
+def check_objects_for_arm(*texts: str) -> None:
+    """Make AArch64 objects of modules; all that they call must be in any C library."""
+    target = Target.of("aarch64-unknown-linux-gnu", "cortex-a72")
+    for text in texts:
+        made = compile_module(text, target)
+        assert made[:4] == b"\x7fELF" and made[18] == 183, "not an object for AArch64"
+        called = set(re.findall(r"^\s+bl?\s+([A-Za-z_]\w*)$", assembly(text, target), re.MULTILINE))
+        assert called <= {"memcpy", "memmove", "memset", "fmod", "fmodf"}, called
 
 
 def map_text(expression: str, source: str, result: str, declarations: str = "") -> str:
