@@ -1,9 +1,12 @@
 """Compiling and loading native code: what is compiled, what is found again, what is refused."""
 
 import ctypes
+import importlib
+import threading
 
 import pytest
 
+from graphwright.compiler.native import objects
 from graphwright.compiler.native.objects import compile_module, compiled, load
 from graphwright.compiler.native.target import Target
 from graphwright.graph.errors import CompileError
@@ -41,6 +44,37 @@ def test_threads_share_the_work_and_one_thread_does_it_all():
         numbers = range(100 * threads, 100 * threads + 30)
         records = compiled([module(number) for number in numbers], threads=threads)
         assert [run(record.address) for record in records] == list(numbers)
+
+
+def test_threads_compile_while_another_is_in_llvm():
+    """llvmlite's lock is held here, and code is made nonetheless."""
+    ffi = importlib.import_module("llvmlite.binding.ffi")
+    emit = objects._free("LLVMPY_TargetMachineEmitToMemory")
+    made = []
+    with (
+        objects._Compiler(Target.host()) as compiler,
+        compiler.optimized(module(12)) as optimized,
+        ffi.OutputString() as message,
+    ):
+        thread = threading.Thread(
+            target=lambda: made.append(emit(compiler.machine, optimized, 1, message))
+        )
+        with ffi.lib._lock:
+            thread.start()
+            thread.join(timeout=60)
+            assert made
+        ffi.lib.LLVMPY_DisposeMemoryBuffer(made[0])
+
+
+def test_without_a_way_around_the_lock_code_is_made_too(monkeypatch):
+    ffi = importlib.import_module("llvmlite.binding.ffi")
+    monkeypatch.setattr(type(ffi.lib), "_name", property(lambda self: "no such library"))
+    objects._free.cache_clear()
+    try:
+        records = compiled([module(number) for number in range(30, 40)], threads=2)
+        assert [run(record.address) for record in records] == list(range(30, 40))
+    finally:
+        objects._free.cache_clear()
 
 
 def test_functions_can_be_imported():

@@ -317,8 +317,12 @@ def _free(name: str) -> Callable[..., Any]:
     nearly all the time go around the lock.
     """
     ffi = importlib.import_module("llvmlite.binding.ffi")
-    locked = getattr(ffi.lib, name)
-    free: Callable[..., Any] = ctypes.CDLL(ffi.lib._name)[name]
+    locked: Callable[..., Any] = getattr(ffi.lib, name)
+    try:
+        library = ctypes.CDLL(ffi.lib._name)
+    except (AttributeError, OSError):  # a llvmlite that is built otherwise: one thread at a time
+        return locked
+    free: Callable[..., Any] = library[name]
     free.argtypes, free.restype = locked.argtypes, locked.restype  # type: ignore[attr-defined]
     return free
 
