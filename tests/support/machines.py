@@ -19,7 +19,8 @@ def runnable() -> list[Target]:
     if host.architecture != "x86_64":
         return [host]
     below = [Target.of(host.triple, level) for level in LEVELS]
-    return [host, *(target for target in below if target.vector_bytes <= host.vector_bytes)]
+    lower = [target for target in below if target.vector_bytes <= host.vector_bytes]
+    return list(dict.fromkeys([host, *lower]))
 
 
 def call(text: str, *arrays: np.ndarray, target: Target | None = None) -> None:
