@@ -21,7 +21,6 @@ from graphwright.compiler.native.transpose import BlockTiling, block_side, block
 from graphwright.compiler.native.traversal import (
     PICOSECONDS_PER_BYTE,
     TILE_BYTES,
-    Space,
     Tiling,
     along,
     merged,
@@ -133,32 +132,23 @@ class _Part:
 
     def write(self, frame: Frame) -> None:
         """The loops over the tiles of this region."""
-        out = _pointer(frame, self.region.out)
+        out = whole_number_pointer(frame, self.region.out)
         source = self.region.source
         if isinstance(self.tiling, BlockTiling):
             assert isinstance(source, Operand)
             frame.b.comment("a transpose, by square blocks")
-            blocks_of(frame, self.tiling, out, _pointer(frame, source))
+            blocks_of(frame, self.tiling, out, whole_number_pointer(frame, source))
         elif isinstance(source, Operand):
-            self._copy_rows(frame, out, _pointer(frame, source), self.tiling)
+            self._copy_rows(frame, out, whole_number_pointer(frame, source), self.tiling)
         else:
             number = np.asarray(source, self.region.out.type.dtype).view(out.dtype)
             self._fill_rows(frame, out, frame.b.constant(int(number), out.dtype), self.tiling)
 
     def _copy_rows(self, frame: Frame, out: Pointer, source: Pointer, tiling: Tiling) -> None:
         b = frame.b
-        to, step = (frame.arguments.number(size) for size in tiling.space.steps)
-        lanes = row_lanes(frame, tiling.space, out.dtype)
         with rows_of(frame, tiling) as row:
-            start, begin = (
-                b.shifted(p, i) for p, i in zip((out, source), row.offsets, strict=True)
-            )
-
-            def move(i: Index, lanes: int, mask: Value | None) -> None:
-                value = b.load(begin, i * step, lanes, stride=step, mask=mask)
-                b.store(start, i * to, value, stride=to, mask=mask)
-
-            along(b, row.length, lanes, move)
+            start, begin = b.shifted(out, row.offsets[0]), b.shifted(source, row.offsets[1])
+            copy_row(frame, start, begin, row.length, tiling.space.steps)
 
     def _fill_rows(self, frame: Frame, out: Pointer, number: Value, tiling: Tiling) -> None:
         b = frame.b
@@ -169,20 +159,37 @@ class _Part:
             def fill(i: Index, lanes: int, mask: Value | None) -> None:
                 b.store(start, i * to, b.splat(number, lanes), stride=to, mask=mask)
 
-            along(b, row.length, row_lanes(frame, tiling.space, out.dtype), fill)
+            along(b, row.length, row_lanes(frame, out.dtype, tiling.space.steps), fill)
 
 
-def row_lanes(frame: Frame, space: Space, *dtypes: DType) -> int:
-    """How many elements of rows to do at a time.
+def copy_row(
+    frame: Frame, out: Pointer, source: Pointer, length: Index, steps: Sequence[Size]
+) -> None:
+    """Copy so many elements, `steps` apart in the output and in the source."""
+    b = frame.b
+    to, step = (frame.arguments.number(size) for size in steps)
+
+    def move(i: Index, lanes: int, mask: Value | None) -> None:
+        value = b.load(source, i * step, lanes, stride=step, mask=mask)
+        b.store(out, i * to, value, stride=to, mask=mask)
+
+    along(b, length, row_lanes(frame, out.dtype, steps), move)
+
+
+def row_lanes(frame: Frame, dtype: DType, steps: Sequence[Size]) -> int:
+    """How many elements of rows to do at a time, `steps` apart in the operands.
 
     Elements that are not neighbours are gathered and scattered where the CPU can do so with those
     of their width, and else done one by one.
     """
     target = frame.b.module.target
-    widest = max(dtype.itemsize for dtype in dtypes)
-    near = all(isinstance(step, int) and step in (0, 1) for step in space.steps)
-    narrow = min(dtype.itemsize for dtype in dtypes) < 4
-    return target.lanes(widest) if near or (target.masked and not narrow) else 1
+    near = all(isinstance(step, int) and step in (0, 1) for step in steps)
+    return target.lanes(dtype.itemsize) if near or gathers(target, dtype) else 1
+
+
+def gathers(target: Target, dtype: DType) -> bool:
+    """Whether the CPU loads and stores elements that are no neighbours in one instruction."""
+    return target.masked and dtype.itemsize >= 4
 
 
 def _width(operand: Operand) -> DType:
@@ -190,6 +197,7 @@ def _width(operand: Operand) -> DType:
     return np.dtype(f"u{operand.type.dtype.itemsize}")
 
 
-def _pointer(frame: Frame, operand: Operand) -> Pointer:
+def whole_number_pointer(frame: Frame, operand: Operand) -> Pointer:
+    """The first element of an operand, as a whole number of its width."""
     typed = operand.pointer(frame.arguments)
     return Pointer(typed.text, _width(operand), typed.bounds)
