@@ -1,0 +1,178 @@
+"""Packing: a block of a factor as the routine `panel` can read it, in memory of the thread's own.
+
+What is computed of the factor elementwise, and its conversion to a wider dtype, happens here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+from graphwright.compiler.native.contraction.panel import masked
+from graphwright.compiler.native.contraction.product import Compute, Place
+from graphwright.compiler.native.ir import Builder, Module
+from graphwright.compiler.native.target import Target
+from graphwright.compiler.native.values import Index, Pointer, Value
+from graphwright.graph.dtype import DType
+
+
+@dataclass(frozen=True)
+class Packing:
+    """What is packed: `lines` rows of `length` elements.
+
+    places:  where they come from
+    compute: what makes one element of those of all places; none for the one as it is
+    goal:    where they go; there, columns follow one another
+    """
+
+    places: tuple[Place, ...]
+    compute: Compute | None
+    goal: Place
+    lines: Value
+    length: Value
+
+    @property
+    def dtype(self) -> DType:
+        return self.goal.pointer.dtype
+
+    def shifted(self, b: Builder, row: Index) -> Packing:
+        """From another row on."""
+        places = tuple(place.at(b, row, 0) for place in self.places)
+        return replace(self, places=places, goal=self.goal.at(b, row, 0))
+
+    def element(self, b: Builder, values: list[Value]) -> Value:
+        """What is packed for elements of all places."""
+        value = self.compute(b, values) if self.compute is not None else values[0]
+        return b.convert(value, self.dtype)
+
+
+def pack_lines(b: Builder, packing: Packing) -> None:
+    """Row by row, in vectors along them."""
+    lanes = b.module.target.lanes(packing.dtype.itemsize)
+    with b.loop(0, packing.lines, name="line") as row:
+        line = packing.shifted(b, row)
+        for index, count, mask in vector_loop(b, packing.length, lanes, packing.dtype):
+            values = [
+                b.load(p.pointer, index * p.column, count, stride=p.column, mask=mask)
+                for p in line.places
+            ]
+            b.store(line.goal.pointer, index, packing.element(b, values), mask=mask)
+
+
+TRANSPOSING = ["ptr", "ptr", "i64", "i64", "i64", "i64"]
+"""Parameters of the routine: source, goal, lines, length, source's column, goal's row."""
+
+
+@cache
+def transposing(dtype: DType, target: Target) -> str:
+    """The text of a routine that packs one matrix as it is, transposed."""
+    module = Module(target)
+    with module.function("kernel", TRANSPOSING) as (b, (source, goal, lines, length, *strides)):
+        place = Place(Pointer(source.text, dtype), b.index(1), strides[0])
+        to = Place(Pointer(goal.text, dtype), strides[1], 1)
+        pack_transposed(b, Packing((place,), None, to, lines, length))
+    return module.text
+
+
+def call_transposing(b: Builder, routine: Pointer, packing: Packing) -> None:
+    """Call that routine."""
+    [place], goal = packing.places, packing.goal
+    sizes = (packing.lines, packing.length, b.index(place.column), goal.row)
+    given = [f"ptr {p.pointer.text}" for p in (place, goal)] + [f"i64 {x.text}" for x in sizes]
+    b.line(f"call void {routine.text}({', '.join(given)})")
+
+
+def pack_transposed(b: Builder, packing: Packing) -> None:
+    """Where columns are what follows one another in memory: squares are transposed in registers.
+
+    Columns beyond the last are copies of it, and rows beyond the last may be written: room for
+    as many as make a whole square is needed.
+    """
+    lanes = b.module.target.lanes(packing.dtype.itemsize)
+    with b.loop(0, packing.length, lanes, "square") as column:
+        last = packing.length - 1
+        lines = []
+        for lane in range(lanes):
+            number = b.intrinsic("smin", column + lane, last)
+            lines.append([place.at(b, 0, number).pointer for place in packing.places])
+        goal = packing.goal.at(b, 0, column)
+        for row, count, mask in _squares(b, packing.lines, lanes, packing.dtype):
+            rows = [
+                packing.element(b, [b.load(p, row, count, mask=mask) for p in line])
+                for line in lines
+            ]
+            place = goal.at(b, row, 0)
+            square: Sequence[Value | list[Value]] = transposed(b, rows) if count > 1 else [rows]
+            for i, values in enumerate(square):
+                _store_row(b, place.at(b, i, 0).pointer, values)
+
+
+def _squares(
+    b: Builder, count: Value, lanes: int, dtype: DType
+) -> Iterator[tuple[Value, int, Value | None]]:
+    """As `vector_loop`, but always masked where that can be: the code of a square is long."""
+    if not masked(dtype, b.module.target):
+        yield from vector_loop(b, count, lanes, dtype)
+        return
+    with b.loop(0, count, lanes, "lanes") as index:
+        yield index, lanes, b.lane_numbers(lanes) < b.splat(count - index, lanes)
+
+
+def _store_row(b: Builder, goal: Pointer, values: Value | list[Value]) -> None:
+    if isinstance(values, Value):
+        b.store(goal, 0, values)
+        return
+    for lane, value in enumerate(values):
+        b.store(goal, lane, value)
+
+
+def transposed(b: Builder, rows: list[Value]) -> list[Value]:
+    """As many vectors as they have lanes: the square of their elements, transposed.
+
+    Bit by bit, the number of the row and that of the lane are exchanged, two vectors at a time.
+    """
+    size = len(rows)
+    distance = size // 2
+    while distance:
+        changed = list(rows)
+        lanes = range(size)
+        low = [lane if not lane & distance else size + lane - distance for lane in lanes]
+        high = [lane + distance if not lane & distance else size + lane for lane in lanes]
+        for i in lanes:
+            if not i & distance:
+                x, y = rows[i], rows[i + distance]
+                changed[i], changed[i + distance] = (
+                    _shuffled(b, x, y, low),
+                    _shuffled(b, x, y, high),
+                )
+        rows, distance = changed, distance // 2
+    return rows
+
+
+def _shuffled(b: Builder, x: Value, y: Value, lanes: list[int]) -> Value:
+    """Lanes of two vectors, the second's counted on after the first's."""
+    chosen = ", ".join(f"i32 {lane}" for lane in lanes)
+    given = f"{x.type} {x.text}, {y.type} {y.text}"
+    text = b.emit(f"shufflevector {given}, <{len(lanes)} x i32> <{chosen}>")
+    return Value(b, text, x.dtype, x.lanes)
+
+
+def vector_loop(
+    b: Builder, count: Value, lanes: int, dtype: DType
+) -> Iterator[tuple[Value, int, Value | None]]:
+    """Walks `count` elements: gives the first, how many, and which of them are some (none: all).
+
+    What is left in the end is masked, or goes one by one on CPUs that can't for the dtype.
+    """
+    done = b.variable(b.index(0))
+    with b.loop(0, count - (lanes - 1), lanes, "lanes") as index:
+        yield index, lanes, None
+        done.value = index + lanes
+    rest = done.value
+    if masked(dtype, b.module.target):
+        with b.when(rest < count, "rest"):
+            yield rest, lanes, b.lane_numbers(lanes) < b.splat(count - rest, lanes)
+        return
+    with b.loop(rest, count, name="rest") as index:
+        yield index, 1, None

@@ -1,0 +1,151 @@
+"""The heart of every product: one panel of columns, times a block of rows.
+
+`panel` is a routine of its own, one for each dtype and CPU, whose sizes and strides are arguments::
+
+    void @kernel(ptr %a, ptr %b, ptr %c, i64 %rows, i64 %columns, i64 %depth,
+                 i64 %a_row, i64 %a_depth, i64 %b_depth, i64 %c_row)
+
+    c[i, j] = Σ a[i, k] b[k, j] over k        i < rows, j < columns, k < depth
+
+Strides count elements. Elements of a row of b, and of c, follow one another; a may lie in any way,
+so nothing is packed unless b asks for it. All products of a program share the routine: their
+kernels (`driver`) only say which block comes next.
+
+A tile of 8 rows by 3 vectors stays in registers while k runs: per step, 3 vectors of b are loaded
+and 8 elements of a are broadcast for 24 multiplications with addition. So few loads come to one
+multiplication that b may stream from the second-level cache. Rows that are left are taken 4, 2
+and 1 at a time, and lanes that are left are masked.
+
+Each element is one chain of additions in the order of k, whatever the tile it is in: how a
+product is cut, and which thread takes which part, changes no bit.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from graphwright.compiler.native.ir import Builder, Module
+from graphwright.compiler.native.target import Target
+from graphwright.compiler.native.values import Index, Pointer, Value, Variable
+from graphwright.graph.dtype import DType
+
+PARAMETERS = ["ptr", "ptr", "ptr", *["i64"] * 7]
+
+
+def tile_rows(target: Target) -> int:
+    """Rows of the tile that stays in registers."""
+    return 8 if target.registers >= 32 else 4
+
+
+def tile_vectors(target: Target) -> int:
+    """Vectors in a row of that tile."""
+    return 3 if target.registers >= 32 else 2
+
+
+def panel_columns(dtype: DType, target: Target) -> int:
+    """The most columns that one call of the routine takes."""
+    return tile_vectors(target) * target.lanes(dtype.itemsize)
+
+
+def masked(dtype: DType, target: Target) -> bool:
+    """Whether loads and stores of some lanes of a vector are instructions."""
+    return target.masked or (target.vector_bytes == 32 and dtype.itemsize >= 4)
+
+
+@cache
+def panel(dtype: DType, target: Target) -> str:
+    """The text of the routine."""
+    module = Module(target)
+    widths = range(1, tile_vectors(target) + 1)
+    with module.function("kernel", PARAMETERS) as (b, given):
+        columns = given[4]
+        lanes = target.lanes(dtype.itemsize)
+        for vectors in widths:
+            fits = columns <= vectors * lanes
+            if vectors > 1:
+                fits = fits & (columns > (vectors - 1) * lanes)
+            with b.when(fits, f"vectors{vectors}."):
+                _Width(b, given, dtype, vectors).write()
+    return module.text
+
+
+class _Width:
+    """Writes the loops for panels of so many vectors."""
+
+    def __init__(self, b: Builder, given: tuple[Value, ...], dtype: DType, vectors: int) -> None:
+        self.b = b
+        self.dtype = dtype
+        self.vectors = vectors
+        self.lanes = b.module.target.lanes(dtype.itemsize)
+        self.a, self.source, self.c = (Pointer(x.text, dtype) for x in given[:3])
+        self.rows, columns, self.depth = given[3:6]
+        self.a_row, self.a_depth, self.b_depth, self.c_row = given[6:]
+        self.mask: Value | None = None
+        if masked(dtype, b.module.target):
+            b.comment("the lanes of the last vector that are columns")
+            rest = b.splat(columns - (vectors - 1) * self.lanes, self.lanes)
+            self.mask = b.lane_numbers(self.lanes) < rest
+
+    def write(self) -> None:
+        b = self.b
+        height = tile_rows(b.module.target)
+        done = b.variable(b.index(0))
+        with b.loop(0, self.rows - (height - 1), height, "rows") as row:
+            self.tile(row, height)
+            done.value = row + height
+        while height > 1:
+            height //= 2
+            first = done.value
+            with b.when(first + height <= self.rows, f"rows{height}."):
+                self.tile(first, height)
+                done.value = first + height
+
+    def tile(self, row: Value, height: int) -> None:
+        """So many rows, from `row` on."""
+        b = self.b
+        b.comment(f"{height} rows by {self.vectors} vectors")
+        first = b.shifted(self.a, row * self.a_row)
+        starts = [first]
+        for _ in range(height - 1):
+            starts.append(b.shifted(starts[-1], self.a_row))
+        zero = b.constant(0, self.dtype, self.lanes)
+        sums = [[b.variable(zero) for _ in range(self.vectors)] for _ in range(height)]
+        at_a, at_b = b.variable(b.index(0)), b.variable(b.index(0))
+        with b.loop(0, self.depth, name="depth"):
+            self.step(starts, sums, at_a.value, at_b.value)
+            at_a.value = at_a.value + self.a_depth
+            at_b.value = at_b.value + self.b_depth
+        out = b.shifted(self.c, row * self.c_row)
+        for line in sums:
+            for j, total in enumerate(line):
+                b.store(out, j * self.lanes, total.value, mask=self.mask_of(j))
+            out = b.shifted(out, self.c_row)
+
+    def step(
+        self, starts: list[Pointer], sums: list[list[Variable]], at_a: Value, at_b: Value
+    ) -> None:
+        """One k: a column of a, times a row of b."""
+        b = self.b
+        right = [
+            b.load(self.source, at_b + j * self.lanes, self.lanes, mask=self.mask_of(j))
+            for j in range(self.vectors)
+        ]
+        for start, line in zip(starts, sums, strict=True):
+            left = b.splat(b.load(start, at_a), self.lanes)
+            for total, x in zip(line, right, strict=True):
+                total.value = _multiply_add(b, left, x, total.value)
+
+    def mask_of(self, vector: int) -> Value | None:
+        return self.mask if vector == self.vectors - 1 else None
+
+
+def _multiply_add(b: Builder, x: Value, y: Value, z: Value) -> Value:
+    if x.floating and b.module.target.fma:
+        return b.fma(x, y, z)
+    return x * y + z
+
+
+def call_panel(b: Builder, routine: Pointer, pointers: list[Pointer], sizes: list[Index]) -> None:
+    """Call the routine: a, b, c; rows, columns, depth and the four strides."""
+    given = [f"ptr {p.text}" for p in pointers] + [f"i64 {b.index(x).text}" for x in sizes]
+    b.line(f"call void {routine.text}({', '.join(given)})")
