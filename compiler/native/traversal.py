@@ -126,21 +126,43 @@ class Row:
 def rows_of(frame: Frame, tiling: Tiling) -> Iterator[Row]:
     """Loops over the tiles of a kernel, and in them over their rows; inside is what each does."""
     b, space = frame.b, tiling.space
-    number = frame.arguments.number
-    shape = [number(size) for size in space.shape]
-    strides = [[number(stride) for stride in each] for each in space.strides]
+    number, places = frame.arguments.number, Places.of(frame, space)
     count, together, pieces = (number(n) for n in (space.rows, tiling.rows, tiling.pieces))
     with b.loop(frame.first, frame.last, name="tile") as tile:
         block, piece = quotient(b, tile, pieces)
         first = block * together
         start = _times(piece, tiling.columns)
-        length = _piece_length(b, shape[-1], start, tiling.columns)
+        length = piece_length(b, places.shape[-1], start, tiling.columns)
         with b.loop(first, least(b, first + together, count), name="row") as row:
-            places = [*digits(b, row, shape[:-1]), start]
-            yield Row(row, start, length, tuple(offset(places, each) for each in strides))
+            yield Row(row, start, length, tuple(places.of_row(b, row, start)))
 
 
-def _piece_length(b: Builder, row: Index, start: Index, columns: int) -> Index:
+@dataclass(frozen=True)
+class Places:
+    """Where the elements of a space lie in its operands: sizes and strides, known or from slots."""
+
+    shape: tuple[Index, ...]
+    strides: tuple[tuple[Index, ...], ...]
+
+    @classmethod
+    def of(cls, frame: Frame, space: Space) -> Places:
+        number = frame.arguments.number
+        strides = [tuple(number(stride) for stride in each) for each in space.strides]
+        return cls(tuple(number(size) for size in space.shape), tuple(strides))
+
+    def at(self, b: Builder, number: Index) -> list[Index]:
+        """For each operand, elements from its first one to the one of this number, in C order."""
+        places = digits(b, number, self.shape)
+        return [offset(places, strides) for strides in self.strides]
+
+    def of_row(self, b: Builder, row: Index, column: Index) -> list[Index]:
+        """The same, to a column of a row."""
+        places = [*digits(b, row, self.shape[:-1]), column]
+        return [offset(places, strides) for strides in self.strides]
+
+
+def piece_length(b: Builder, row: Index, start: Index, columns: int) -> Index:
+    """How many of at most so many columns a row has from `start`, a multiple of them, on."""
     if isinstance(row, int):
         if row <= columns:
             return row
