@@ -13,7 +13,7 @@ from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.ops.case import Case, Reject, Within, f32, f64, i32, u8
 from graphwright.ops.comparison import equal
 from graphwright.ops.convert import as_tensor, builder, common_dtype
-from graphwright.ops.elementwise import Binary, Real, Unary
+from graphwright.ops.elementwise import Binary, Real, Unary, lowered_in_single_precision
 from graphwright.ops.exponential import log
 from graphwright.ops.selection import where
 
@@ -29,6 +29,10 @@ class Add(Binary):
     identity_element = 0
     commutative = True
     ufunc = np.add
+
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return x + y
 
     def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         return g, g
@@ -52,6 +56,10 @@ class Subtract(Binary):
     identity_element = 0
     ufunc = np.subtract
 
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return x - y
+
     def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         return g, -g
 
@@ -71,6 +79,10 @@ class Multiply(Binary):
     commutative = True
     ufunc = np.multiply
 
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return x * y
+
     def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         return g * y, g * x
 
@@ -88,6 +100,10 @@ class Divide(Binary):
     identity_element = 1
     takes = "floating"
     ufunc = np.divide
+
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return x / y
 
     def __call__(self, x: TensorLike, y: TensorLike) -> Tensor:
         dtype = common_dtype(x, y)
@@ -116,6 +132,16 @@ class FloorDivide(Binary):
 
     name = "floor_divide"
     ufunc = np.floor_divide
+
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        if not x.floating:
+            quotient, rest, by_zero = _divided(b, x, y)
+            below = rest.differs(0) & ((rest < 0) ^ (y < 0))
+            return b.select(by_zero, 0, quotient - b.convert(below, x.dtype))
+        whole, _ = _divided_floats(b, x, y)
+        return whole
+
     differentiable = False
 
     cases = (
@@ -134,6 +160,15 @@ class Remainder(Binary):
 
     name = "remainder"
     ufunc = np.remainder
+
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        if not x.floating:
+            _, rest, by_zero = _divided(b, x, y)
+            below = rest.differs(0) & ((rest < 0) ^ (y < 0))
+            return b.select(by_zero, 0, b.select(below, rest + y, rest))
+        _, rest = _divided_floats(b, x, y)
+        return rest
 
     def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         return g, -g * floor_divide(x, y)
@@ -169,6 +204,9 @@ class Power(Binary):
         else:
             np.copyto(out, self.kernel(x, y))
 
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return b.call("pow", x, y) if x.floating else _whole_power(b, x, y)
+
     def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         base = where(equal(x, 0) & equal(y, 0), 1, x)
         positive = where(x > 0, x, 1)
@@ -195,6 +233,10 @@ class Negative(Unary):
     involution = True
     ufunc = np.negative
 
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any) -> Any:
+        return -x
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return -g
 
@@ -211,6 +253,12 @@ class Abs(Unary):
     name = "abs"
     idempotent = True
     ufunc = np.abs
+
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any) -> Any:
+        if x.floating:
+            return b.intrinsic("fabs", x)
+        return b.select(x < 0, -x, x) if x.signed else x
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * sign(x)
@@ -229,6 +277,16 @@ class Sign(Unary):
     name = "sign"
     idempotent = True
     ufunc = np.sign
+
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any) -> Any:
+        one = x.like(1)
+        if not (x.floating or x.signed):
+            return b.select(x > 0, one, 0)
+        # What is neither above nor below 0 is 0, whatever its sign, or nan.
+        rest = b.select(x.equals(0), 0, x) if x.floating else x
+        return b.select(x > 0, one, b.select(x < 0, -one, rest))
+
     differentiable = False
 
     cases = Case(f32["n", 4]), Case(i32[3]), Case([0.0, -3.0, np.inf, np.nan])
@@ -243,6 +301,10 @@ class Square(Unary):
 
     name = "square"
     ufunc = np.square
+
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any) -> Any:
+        return x * x
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * (2 * x)
@@ -260,10 +322,56 @@ class Reciprocal(Real):
     name = "reciprocal"
     ufunc = np.reciprocal
 
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any) -> Any:
+        return 1 / x
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return -g * square(out)
 
     cases = Case(Within(f32["n", 4], 0.3, 2)), Case([0.0, -0.0, np.inf], smooth=False)
+
+
+def _divided(b: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
+    """Native: of whole numbers, the quotient towards 0, what is left, and whether y is 0.
+
+    No instruction divides by 0, nor the smallest number by -1: both are divided by 1.
+    """
+    by_zero = y.equals(0)
+    refused = by_zero
+    if x.signed:
+        refused = by_zero | (y.equals(-1) & x.equals(np.iinfo(x.dtype).min))
+    divisor = b.select(refused, 1, y)
+    quotient = x / divisor
+    return quotient, x - quotient * divisor, by_zero
+
+
+def _divided_floats(b: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    """Native: NumPy's `divmod` of floats."""
+    rest = b.remainder(x, y)  # exact, with the sign of x
+    other_sign = rest.differs(0) & ((rest < 0) ^ (y < 0))
+    adjusted = b.select(other_sign, rest + y, rest)
+    exact = b.select(other_sign, (x - rest) / y - 1, (x - rest) / y)
+    down = b.intrinsic("floor", exact)
+    nearest = b.select(exact - down > 0.5, down + 1, down)
+    ratio = x / y
+    whole = b.select(exact.equals(0), b.intrinsic("copysign", y.like(0), ratio), nearest)
+    zero = b.intrinsic("copysign", y.like(0), y)
+    return b.select(y.equals(0), ratio, whole), b.select(adjusted.equals(0), zero, adjusted)
+
+
+def _whole_power(b: Any, x: Any, y: Any) -> Any:
+    """Native: x to the power y by repeated squaring, modulo 2 to the number of bits."""
+    factor, left, result = x, y, x.like(1)
+    for _ in range(8 * x.dtype.itemsize):
+        result = b.select((left & 1).equals(0), result, result * factor)
+        factor, left = factor * factor, left >> 1
+    if not x.signed:
+        return result
+    # As in the kernel: a negative power of a whole number rounds to 0, but for ±1.
+    alternating = b.select((y & 1).equals(0), y.like(1), -1)
+    inverse = b.select(x.equals(-1), alternating, b.convert(x.equals(1), x.dtype))
+    return b.select(y < 0, inverse, result)
 
 
 add = Add()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -52,6 +52,9 @@ class BitwiseAnd(Bitwise):
     ufunc = np.bitwise_and
     logical = logical_and
 
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return x & y
+
 
 @register
 class BitwiseOr(Bitwise):
@@ -63,6 +66,9 @@ class BitwiseOr(Bitwise):
     ufunc = np.bitwise_or
     logical = logical_or
 
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return x | y
+
 
 @register
 class BitwiseXor(Bitwise):
@@ -72,6 +78,9 @@ class BitwiseXor(Bitwise):
     identity_element = 0
     ufunc = np.bitwise_xor
     logical = logical_xor
+
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return x ^ y
 
 
 @register
@@ -88,6 +97,9 @@ class BitwiseInvert(Unary):
         (tensor,) = promoted(x)
         return logical_not(tensor) if tensor.dtype == boolean else super().__call__(tensor)
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return ~x
+
     cases = Case(i32["n", 4]), Case(u8[3]), Case([0, -1, 127, -128]), Case(bool_[2])
     rejects = (Reject(f32[2], message="needs an integer or boolean input, got f32[2]"),)
 
@@ -98,6 +110,13 @@ class Shift(Binary):
     takes = "integer"
     identity_element = 0
     differentiable = False
+
+    def _count(self, b: Any, x: Any, y: Any) -> tuple[Any, Any]:
+        """By how many bits to shift, no more than there are but one; and whether y says that."""
+        most = 8 * x.dtype.itemsize - 1
+        unsigned = b.bits(y, np.dtype(f"u{x.dtype.itemsize}"))
+        few = unsigned <= most
+        return b.select(few, y, most), few
 
     cases = (
         Case(i32["n", 4], Within(i32[()], 0, 5)),
@@ -120,6 +139,10 @@ class LeftShift(Shift):
     name = "left_shift"
     ufunc = np.left_shift
 
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        count, few = self._count(b, x, y)
+        return b.select(few, x << count, 0)
+
 
 @register
 class RightShift(Shift):
@@ -127,6 +150,11 @@ class RightShift(Shift):
 
     name = "right_shift"
     ufunc = np.right_shift
+
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        count, few = self._count(b, x, y)
+        # All but one bit of a signed number moved out leaves copies of its sign.
+        return x >> count if x.signed else b.select(few, x >> count, 0)
 
 
 bitwise_and = BitwiseAnd()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
 from graphwright.graph.dtype import boolean
 from graphwright.graph.operator import register
 from graphwright.ops.case import Case, bool_, f32, i32
-from graphwright.ops.elementwise import Binary
+from graphwright.ops.elementwise import Binary, lowered_in_single_precision
 
 
 class Comparison(Binary):
@@ -16,6 +18,12 @@ class Comparison(Binary):
     takes = "any"
     gives = boolean
     differentiable = False
+    relation: ClassVar[str]
+    """What the builder of native code calls it."""
+
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return b.compare(self.relation, x, y)
 
     cases = (
         Case(f32["n", 4], f32[4]),
@@ -33,6 +41,7 @@ class Equal(Comparison):
     name = "equal"
     commutative = True
     ufunc = np.equal
+    relation = "eq"
 
 
 @register
@@ -42,6 +51,7 @@ class NotEqual(Comparison):
     name = "not_equal"
     commutative = True
     ufunc = np.not_equal
+    relation = "ne"
 
 
 @register
@@ -50,6 +60,7 @@ class Less(Comparison):
 
     name = "less"
     ufunc = np.less
+    relation = "lt"
 
 
 @register
@@ -58,6 +69,7 @@ class LessEqual(Comparison):
 
     name = "less_equal"
     ufunc = np.less_equal
+    relation = "le"
 
 
 @register
@@ -66,6 +78,7 @@ class Greater(Comparison):
 
     name = "greater"
     ufunc = np.greater
+    relation = "gt"
 
 
 @register
@@ -74,6 +87,7 @@ class GreaterEqual(Comparison):
 
     name = "greater_equal"
     ufunc = np.greater_equal
+    relation = "ge"
 
 
 equal = Equal()

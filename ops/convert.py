@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -12,7 +12,18 @@ from numpy.typing import DTypeLike
 
 from graphwright.graph.array import FrozenArray
 from graphwright.graph.dim import Dim, Size
-from graphwright.graph.dtype import DType, Scalar, as_dtype, float64, int64, promote
+from graphwright.graph.dtype import (
+    DType,
+    Scalar,
+    as_dtype,
+    float16,
+    float32,
+    float64,
+    int32,
+    int64,
+    is_integer,
+    promote,
+)
 from graphwright.graph.dtype import is_floating as is_floating_dtype
 from graphwright.graph.errors import GraphwrightError
 from graphwright.graph.leaf import Constant
@@ -35,9 +46,9 @@ Result = TypeVar("Result")
 class Cast(Operator):
     """Each element converted to another dtype, as NumPy's `astype` does.
 
-    Floats become integers by dropping the fraction; what is out of range is undefined. Numbers
-    become booleans by `!= 0`. Takes any input. The gradient is cast back between floating dtypes,
-    and does not flow from or to others.
+    Floats become integers by dropping the fraction; what is out of range is undefined (native code
+    gives what NumPy does on x86, see `lower`). Numbers become booleans by `!= 0`. Takes any input.
+    The gradient is cast back between floating dtypes, and does not flow from or to others.
     """
 
     name = "cast"
@@ -53,6 +64,20 @@ class Cast(Operator):
 
     def kernel_into(self, out: NDArray[Any], x: NDArray[Any]) -> None:
         np.copyto(out, x, casting="unsafe")
+
+    def lower(self, b: Any, x: Any) -> Any:
+        """Where a float is nan, or beyond an integer's range, as NumPy's vectors on x86 have it:
+
+        the smallest int32 or int64; of smaller dtypes, the low bits of an int32 so converted; of
+        uint32 and uint64, the bits of the signed number of that size, 2³¹ or 2⁶³ less if x is not
+        below that. (NumPy has uint32 otherwise in short arrays.)
+        """
+        if x.floating and is_integer(self.dtype):
+            return _lower_whole(b, x, self.dtype)
+        half = is_floating_dtype(self.dtype) and self.dtype.itemsize == 2
+        if half and not (x.dtype == float64 and self.dtype == float16):
+            x = b.convert(x, float32)  # as NumPy does, and ml_dtypes
+        return b.convert(x, self.dtype)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor | None:
         if not (is_floating_dtype(x.dtype) and is_floating_dtype(out.dtype)):
@@ -88,10 +113,29 @@ class SizeValue(Operator):
     def kernel(self) -> NDArray[Any]:
         return np.array(self.value, dtype=self.dtype)
 
+    def lower_at(self, b: Any, indices: Sequence[Any], number: Callable[[Size], Any]) -> Any:
+        return Cast(self.dtype).lower(b, number(self.value))
+
     def flops(self) -> Size:
         return 0
 
     cases = (Case(value=7, dtype=np.dtype(np.int64)), Case(value=3, dtype=np.dtype(np.float32)))
+
+
+def _lower_whole(b: Any, x: Any, dtype: DType) -> Any:
+    """Native: floats without their fraction, as integers."""
+    if x.dtype.itemsize == 2:
+        x = b.convert(x, float32)
+    if dtype.itemsize < 4:
+        return b.convert(_lower_whole(b, x, int32), dtype)
+    middle = 2 ** (8 * dtype.itemsize - 1)
+    if dtype.kind == "i":
+        inside = b.intrinsic("fabs", x) < float(middle)
+        return b.select(inside, b.convert(x, dtype), -middle)
+    upper = x >= float(middle)
+    lower = b.select(upper, x - float(middle), x)
+    signed = _lower_whole(b, lower, np.dtype(f"i{dtype.itemsize}"))
+    return b.convert(b.select(upper, signed ^ -middle, signed), dtype)
 
 
 def builder(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:

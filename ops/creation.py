@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 from typing import cast as cast_type
 
@@ -10,14 +11,22 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from graphwright.graph.dim import Dim, Size, ceildiv, dim, positive
-from graphwright.graph.dtype import DType, as_dtype, float32, int64, is_floating, is_integer
+from graphwright.graph.dtype import (
+    DType,
+    as_dtype,
+    float32,
+    float64,
+    int64,
+    is_floating,
+    is_integer,
+)
 from graphwright.graph.errors import AttributeValueError, DTypeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject
 from graphwright.ops.comparison import equal
-from graphwright.ops.convert import as_tensor, builder, cast
+from graphwright.ops.convert import Cast, as_tensor, builder, cast
 from graphwright.ops.movement import broadcast_to, expand_dims
 from graphwright.ops.shapes import ShapeLike, as_shape, check_sizes
 
@@ -58,6 +67,18 @@ class Arange(Operator):
         check_sizes((self.size,))
         start, size = cast_type(Any, self.start), cast_type(int, self.size)
         return (np.arange(size) * self.step + start).astype(self.dtype)
+
+    def lower_at(self, b: Any, indices: Sequence[Any], number: Callable[[Size], Any]) -> Any:
+        (index,) = indices
+        start: Any = self.start
+        if isinstance(start, int | Dim) and isinstance(self.step, int):
+            place = index * self.step + number(start)
+        else:
+            offset = b.convert(index, float64) * self.step
+            place = offset + (
+                b.convert(number(start), float64) if isinstance(start, Dim) else start
+            )
+        return Cast(self.dtype).lower(b, place)
 
     def flops(self) -> Size:
         return 0

@@ -129,6 +129,20 @@ class Binary(Elementwise):
     )
 
 
+def lowered_in_single_precision(lower: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator of `lower`: 16-bit floats are computed in float32 and rounded once, at the end."""
+
+    @wraps(lower)
+    def rounded_once(self: Operator, b: Any, *x: Any) -> Any:
+        dtype = x[0].dtype
+        if not is_floating(dtype) or dtype.itemsize > 2:
+            return lower(self, b, *x)
+        wide = lower(self, b, *(b.convert(value, float32) for value in x))
+        return b.convert(wide, dtype) if wide.dtype == float32 else wide
+
+    return rounded_once
+
+
 def in_single_precision(kernel: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator of kernels: 16-bit floats are computed in float32 and rounded once, at the end."""
 

@@ -101,6 +101,9 @@ class Erf(Real):
         pieces = [_near_zero, lambda y: np.copysign(1 - _complement(np.abs(y)), y)]
         return np.piecewise(wide, [np.abs(wide) <= _SPLIT], pieces).astype(x.dtype)
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("erf", x)
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * (2 / math.sqrt(math.pi) * exp(-square(x)))
 
@@ -126,6 +129,9 @@ class Erfc(Real):
         regions = [np.abs(wide) <= _SPLIT, wide < -_SPLIT]
         pieces = [lambda y: 1 - _near_zero(y), lambda y: 2 - _complement(-y), _complement]
         return np.piecewise(wide, regions, pieces).astype(x.dtype)
+
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("erfc", x)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return -g * (2 / math.sqrt(math.pi) * exp(-square(x)))

@@ -12,7 +12,12 @@ from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor
 from graphwright.ops.case import Case, Reject, Within, f32, f64, i32
 from graphwright.ops.comparison import equal
-from graphwright.ops.elementwise import Binary, Real, in_single_precision
+from graphwright.ops.elementwise import (
+    Binary,
+    Real,
+    in_single_precision,
+    lowered_in_single_precision,
+)
 from graphwright.ops.logical import isinf
 from graphwright.ops.selection import where
 
@@ -26,6 +31,9 @@ class Exp(Real):
 
     name = "exp"
     ufunc = np.exp
+
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("exp", x)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * out
@@ -43,6 +51,9 @@ class Exp2(Real):
     name = "exp2"
     ufunc = np.exp2
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("exp2", x)
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * (out * math.log(2))
 
@@ -59,6 +70,9 @@ class Expm1(Real):
     name = "expm1"
     ufunc = np.expm1
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("expm1", x)
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * exp(x)
 
@@ -74,6 +88,9 @@ class Log(Real):
 
     name = "log"
     ufunc = np.log
+
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("log", x)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g / x
@@ -95,6 +112,9 @@ class Log2(Real):
     name = "log2"
     ufunc = np.log2
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("log2", x)
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g / (x * math.log(2))
 
@@ -111,6 +131,9 @@ class Log10(Real):
     name = "log10"
     ufunc = np.log10
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("log10", x)
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g / (x * math.log(10))
 
@@ -126,6 +149,9 @@ class Log1p(Real):
 
     name = "log1p"
     ufunc = np.log1p
+
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("log1p", x)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g / (1 + x)
@@ -146,6 +172,10 @@ class Sqrt(Real):
 
     name = "sqrt"
     ufunc = np.sqrt
+
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.intrinsic("sqrt", x)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return 0.5 * g / out
@@ -170,6 +200,10 @@ class Rsqrt(Real):
     def kernel(self, x: NDArray[Any]) -> Any:
         return np.reciprocal(np.sqrt(x))
 
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any) -> Any:
+        return 1 / b.intrinsic("sqrt", x)
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return -0.5 * g * out / x
 
@@ -189,6 +223,9 @@ class Cbrt(Real):
 
     name = "cbrt"
     ufunc = np.cbrt
+
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("cbrt", x)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g / (3 * out * out)
@@ -214,6 +251,9 @@ class Sigmoid(Real):
         # 1/(1 + exp(-x)) where x is positive, exp(x)/(1 + exp(x)) elsewhere: neither overflows.
         return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("sigmoid", x)
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * (out * (1 - out))
 
@@ -236,6 +276,12 @@ class Logaddexp(Binary):
     commutative = True
     identity_element = -math.inf
     ufunc = np.logaddexp
+
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        # Of equal ones, infinite ones too, the distance is 0; that of nan is nan.
+        distance = b.select(x.equals(y), 0, -b.intrinsic("fabs", x - y))
+        return b.select(x > y, x, y) + b.call("log1p", b.call("exp", distance))
 
     def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         # inf - inf has no value; there, as at every tie, the shares are equal.

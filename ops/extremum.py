@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
+from graphwright.graph.dtype import DType, is_boolean, is_floating
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
@@ -13,7 +15,7 @@ from graphwright.ops.case import Case, Reject, Within, bool_, f32, f64, i32
 from graphwright.ops.comparison import equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_tensor, cast
-from graphwright.ops.elementwise import Binary, Elementwise
+from graphwright.ops.elementwise import Binary, Elementwise, lowered_in_single_precision
 from graphwright.ops.selection import where
 
 
@@ -50,6 +52,10 @@ class Maximum(Extremum):
     identity_element = -math.inf
     ufunc = np.maximum
 
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return extreme(b, y > x, x, y)
+
 
 @register
 class Minimum(Extremum):
@@ -61,6 +67,10 @@ class Minimum(Extremum):
     name = "minimum"
     identity_element = math.inf
     ufunc = np.minimum
+
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return extreme(b, y < x, x, y)
 
 
 @register
@@ -98,6 +108,25 @@ class Clip(Composite, Elementwise):
         Reject(f32[2], f64[()], f64[()], message="dtypes differ: f32 and f64 and f64"),
         Reject(f32[2], f32[3], f32[()], message="shapes [2] and [3] and [] differ: 2 != 3"),
     )
+
+
+def extreme(b: Any, better: Any, x: Any, y: Any) -> Any:
+    """Native: y where it is better than x, else x; nan if either is.
+
+    better: `y > x` or `y < x`, false for nan. With a select this is one instruction, whose result
+            is the nan of x; that of y takes two more, or none where y is known to be a number
+    """
+    chosen = b.select(better, y, x)
+    return b.select(y.differs(y), y, chosen) if y.floating else chosen
+
+
+def limits(dtype: DType) -> tuple[bool | int | float, bool | int | float]:
+    """The smallest and the largest value of a dtype."""
+    if is_floating(dtype):
+        return -math.inf, math.inf
+    if is_boolean(dtype):
+        return False, True
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
 maximum = Maximum()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graphwright.graph.dtype import DType, boolean, is_floating
+from graphwright.graph.dtype import DType, boolean, float32, is_floating
 from graphwright.graph.errors import AttributeValueError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
@@ -19,7 +19,7 @@ from graphwright.ops.case import Case, Reject, f16, f32, f64, i32
 from graphwright.ops.comparison import equal
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import as_floating, as_tensor, builder, promoted
-from graphwright.ops.elementwise import Binary, Real
+from graphwright.ops.elementwise import Binary, Real, lowered_in_single_precision
 from graphwright.ops.logical import isfinite, isnan
 from graphwright.ops.reduction import all
 from graphwright.ops.selection import where
@@ -36,6 +36,9 @@ class Signbit(Real):
     differentiable = False
     ufunc = np.signbit
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.bits(x, np.dtype(f"i{x.dtype.itemsize}")) < 0
+
     cases = Case(f32["n", 4]), Case([0.0, -0.0, -np.inf, np.inf]), Case([math.copysign(np.nan, -1)])
 
 
@@ -49,6 +52,10 @@ class Copysign(Binary):
     name = "copysign"
     takes = "floating"
     ufunc = np.copysign
+
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return b.intrinsic("copysign", x, y)
 
     def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, None]:
         return g * (sign(x) * copysign(as_tensor(1, y.dtype), y)), None
@@ -72,6 +79,19 @@ class Nextafter(Binary):
     takes = "floating"
     differentiable = False
     ufunc = np.nextafter
+
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        # The bits of numbers of one sign are ordered as they are, away from 0.
+        whole = np.dtype(f"i{x.dtype.itemsize}")
+        bits, aim, dtype = b.bits(x, whole), b.bits(y, whole), x.dtype
+        if dtype.itemsize == 2:
+            x, y = b.convert(x, float32), b.convert(y, float32)
+        outward = (x < y) ^ (bits < 0)
+        moved = b.select(outward, bits + 1, bits - 1)
+        from_zero = (aim & np.iinfo(whole).min) | 1
+        moved = b.select(x.equals(0), from_zero, moved)
+        moved = b.select(x.equals(y) | y.differs(y), aim, moved)
+        return b.bits(b.select(x.differs(x), bits, moved), dtype)
 
     cases = (
         Case(f32["n", 4], f32[4]),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any, ClassVar
+
 import numpy as np
 
 from graphwright.graph.dtype import boolean
 from graphwright.graph.operator import register
 from graphwright.ops.case import Case, Reject, bool_, f32, i32
-from graphwright.ops.elementwise import Binary, Unary
+from graphwright.ops.elementwise import Binary, Unary, lowered_in_single_precision
 
 _FLOAT = Reject(f32[2], message="needs a boolean input, got f32[2]")
 _FLOATS = Reject(f32[2], f32[2], message="needs a boolean input, got f32[2]")
@@ -38,6 +41,9 @@ class LogicalAnd(Connective):
     idempotent = True
     ufunc = np.logical_and
 
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return x & y
+
 
 @register
 class LogicalOr(Connective):
@@ -49,6 +55,9 @@ class LogicalOr(Connective):
     idempotent = True
     ufunc = np.logical_or
 
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return x | y
+
 
 @register
 class LogicalXor(Connective):
@@ -57,6 +66,9 @@ class LogicalXor(Connective):
     name = "logical_xor"
     identity_element = False
     ufunc = np.logical_xor
+
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return x ^ y
 
 
 @register
@@ -69,6 +81,9 @@ class LogicalNot(Unary):
     differentiable = False
     ufunc = np.logical_not
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return ~x
+
     cases = Case([False, True]), Case(bool_["n", 4])
     rejects = (_FLOAT,)
 
@@ -78,6 +93,18 @@ class Predicate(Unary):
 
     gives = boolean
     differentiable = False
+    of_integers: ClassVar[bool] = False
+    """What is said of every whole number."""
+
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any) -> Any:
+        if x.floating:
+            return self.lower_floating(b, x)
+        return b.constant(self.of_integers, boolean, x.lanes)
+
+    def lower_floating(self, b: Any, x: Any) -> Any:
+        """`lower` for floats of 32 and 64 bits."""
+        raise self._incomplete("lower_floating")
 
     cases = Case([0.0, -1e308, np.nan, np.inf, -np.inf]), Case(f32["n", 4]), Case(i32[3])
 
@@ -89,6 +116,9 @@ class IsNan(Predicate):
     name = "isnan"
     ufunc = np.isnan
 
+    def lower_floating(self, b: Any, x: Any) -> Any:
+        return x.differs(x)
+
 
 @register
 class IsInf(Predicate):
@@ -97,6 +127,9 @@ class IsInf(Predicate):
     name = "isinf"
     ufunc = np.isinf
 
+    def lower_floating(self, b: Any, x: Any) -> Any:
+        return b.intrinsic("fabs", x).equals(math.inf)
+
 
 @register
 class IsFinite(Predicate):
@@ -104,6 +137,10 @@ class IsFinite(Predicate):
 
     name = "isfinite"
     ufunc = np.isfinite
+    of_integers = True
+
+    def lower_floating(self, b: Any, x: Any) -> Any:
+        return b.intrinsic("fabs", x) < math.inf
 
 
 logical_and = LogicalAnd()

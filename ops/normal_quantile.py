@@ -110,6 +110,13 @@ class _Inverse(Real):
             out[chunk] = self.points(flat[chunk].astype(float64))
         return out.reshape(x.shape)
 
+    def lower_points(self, b: Any, x: Any) -> Any:
+        """`points`, natively."""
+        raise self._incomplete("lower_points")
+
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.convert(self.lower_points(b, b.convert(x, float64)), x.dtype)
+
 
 @register
 class ErfInv(_Inverse):
@@ -122,6 +129,9 @@ class ErfInv(_Inverse):
 
     def points(self, x: NDArray[np.float64]) -> Any:
         return _point(x / 2, (1 - np.abs(x)) / 2) / math.sqrt(2)
+
+    def lower_points(self, b: Any, x: Any) -> Any:
+        return _lower_point(b, x / 2, (1 - b.intrinsic("fabs", x)) / 2) / math.sqrt(2)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * (math.sqrt(math.pi) / 2 * exp(square(out)))
@@ -146,6 +156,9 @@ class Ndtri(_Inverse):
 
     def points(self, x: NDArray[np.float64]) -> Any:
         return _point(x - 0.5, np.minimum(x, 1 - x))
+
+    def lower_points(self, b: Any, x: Any) -> Any:
+        return _lower_point(b, x - 0.5, b.select(x < 0.5, x, 1 - x))
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * (math.sqrt(2 * math.pi) * exp(square(out) / 2))
@@ -172,6 +185,24 @@ def _point(middle: NDArray[Any], tail: NDArray[Any]) -> Any:
         pieces = [lambda s: ratio(_NEAR, s - 1.6), lambda s: ratio(_FAR, s - _TAIL)]
         z[outer] = np.copysign(np.piecewise(root, [root <= _TAIL], pieces), middle[outer])
     return np.where(tail == 0, np.copysign(np.inf, middle), z)
+
+
+def _lower_point(b: Any, middle: Any, tail: Any) -> Any:
+    """`_point`, natively: the coefficients are those of the region that each element lies in."""
+    inside = b.intrinsic("fabs", middle) <= _SPLIT
+    root = b.intrinsic("sqrt", -b.call("log", tail))
+    near = root <= _TAIL
+    x = b.select(inside, _SPLIT**2 - middle * middle, root - b.select(near, root.like(1.6), _TAIL))
+    sums = []
+    for polynomials in zip(_MIDDLE, _NEAR, _FAR, strict=True):
+        total = x.like(0)
+        for center, close, far in zip(*polynomials, strict=True):
+            outside = b.select(near, x.like(close), far)
+            total = total * x + b.select(inside, center, outside)
+        sums.append(total)
+    ratio = sums[0] / sums[1]
+    z = b.select(inside, middle * ratio, b.intrinsic("copysign", ratio, middle))
+    return b.select(tail.equals(0), b.intrinsic("copysign", x.like(math.inf), middle), z)
 
 
 erfinv = ErfInv()

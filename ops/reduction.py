@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.dim import Size, product
-from graphwright.graph.dtype import boolean, int64, short_name
+from graphwright.graph.dtype import DType, boolean, float32, int64, is_floating, short_name
 from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.operator import Operator, register
 from graphwright.graph.tensor import Axis, Tensor, TensorLike
@@ -18,6 +18,7 @@ from graphwright.graph.types import Shape, TensorType
 from graphwright.ops.case import Case, Reject, bool_, f32, f64, i8, i32
 from graphwright.ops.comparison import equal, not_equal
 from graphwright.ops.convert import as_tensor, builder, cast
+from graphwright.ops.extremum import extreme, limits
 from graphwright.ops.movement import broadcast_to, reshape, transpose
 from graphwright.ops.product import product_of_others
 from graphwright.ops.reduction_kernel import folded
@@ -33,6 +34,8 @@ class Reduction(Operator):
     fold: ClassVar[bool] = False
     """Combines elements two by two, in any order: a single element is its own reduction, and to
     reduce some axes and then others is to reduce them together."""
+    initial: ClassVar[bool | int] = 0
+    """What it gives of no elements."""
 
     axes: tuple[int, ...]
     keepdims: bool
@@ -47,6 +50,20 @@ class Reduction(Operator):
     def count(self, shape: Shape) -> Size:
         """How many elements of an input of this shape are folded into one."""
         return product(shape[axis] for axis in self.axes)
+
+    # The native meaning of those that `fold`: a total begins as `start`, and takes in elements and
+    # other totals by `lower(b, total, x)`; in which order is for the kernel to choose.
+
+    def accumulates(self, dtype: DType) -> DType:
+        """The dtype of totals, that elements of `dtype` are converted to, and results from.
+
+        Of 16-bit floats it is float32, so that only the result is rounded to 16 bits.
+        """
+        return float32 if is_floating(dtype) and dtype.itemsize == 2 else dtype
+
+    def start(self, dtype: DType) -> bool | int | float:
+        """The total of no elements, of totals of `dtype`: combined with x, it gives x."""
+        return self.initial
 
     def flops(self, x: TensorType) -> Size:
         return x.size
@@ -74,6 +91,12 @@ class Sum(Reduction):
 
     def infer(self, x: TensorType) -> TensorType:
         return TensorType(np.sum(np.empty(0, x.dtype)).dtype, self.reduced(x.shape))
+
+    def accumulates(self, dtype: DType) -> DType:
+        return super().accumulates(np.sum(np.empty(0, dtype)).dtype)
+
+    def lower(self, b: Any, total: Any, x: Any) -> Any:
+        return total + x
 
     def kernel(self, x: NDArray[Any]) -> Any:
         return folded(np.add, x, self.axes, self.keepdims)
@@ -111,9 +134,16 @@ class Prod(Reduction):
 
     name = "prod"
     fold = True
+    initial = 1
 
     def infer(self, x: TensorType) -> TensorType:
         return TensorType(np.prod(np.empty(0, x.dtype)).dtype, self.reduced(x.shape))
+
+    def accumulates(self, dtype: DType) -> DType:
+        return super().accumulates(np.prod(np.empty(0, dtype)).dtype)
+
+    def lower(self, b: Any, total: Any, x: Any) -> Any:
+        return total * x
 
     def kernel(self, x: NDArray[Any]) -> Any:
         return np.prod(x, axis=self.axes, keepdims=self.keepdims)
@@ -193,6 +223,12 @@ class Max(ExtremeReduction):
     name = "max"
     ufunc = np.maximum
 
+    def start(self, dtype: DType) -> bool | int | float:
+        return limits(dtype)[0]
+
+    def lower(self, b: Any, total: Any, x: Any) -> Any:
+        return extreme(b, x > total, total, x)
+
 
 @register
 class Min(ExtremeReduction):
@@ -203,6 +239,12 @@ class Min(ExtremeReduction):
 
     name = "min"
     ufunc = np.minimum
+
+    def start(self, dtype: DType) -> bool | int | float:
+        return limits(dtype)[1]
+
+    def lower(self, b: Any, total: Any, x: Any) -> Any:
+        return extreme(b, x < total, total, x)
 
 
 class IndexReduction(Reduction):
@@ -293,7 +335,11 @@ class AllTrue(LogicalReduction):
     """True where all are; True for none."""
 
     name = "all"
+    initial = True
     function = np.all
+
+    def lower(self, b: Any, total: Any, x: Any) -> Any:
+        return total & x
 
 
 @register
@@ -301,7 +347,11 @@ class AnyTrue(LogicalReduction):
     """True where any is; False for none."""
 
     name = "any"
+    initial = False
     function = np.any
+
+    def lower(self, b: Any, total: Any, x: Any) -> Any:
+        return total | x
 
 
 def refuse_empty(name: str, shape: Shape, axes: tuple[int, ...]) -> None:

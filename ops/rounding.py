@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
 from graphwright.graph.dtype import is_integer
@@ -9,7 +11,7 @@ from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.ops.case import Case, f32
 from graphwright.ops.convert import as_tensor
-from graphwright.ops.elementwise import Real
+from graphwright.ops.elementwise import Real, lowered_in_single_precision
 
 
 class Rounding(Real):
@@ -17,6 +19,12 @@ class Rounding(Real):
 
     idempotent = True
     differentiable = False
+    intrinsic: ClassVar[str]
+    """What LLVM calls it."""
+
+    @lowered_in_single_precision
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.intrinsic(self.intrinsic, x)
 
     def __call__(self, x: TensorLike) -> Tensor:
         tensor = as_tensor(x)
@@ -35,6 +43,7 @@ class Floor(Rounding):
 
     name = "floor"
     ufunc = np.floor
+    intrinsic = "floor"
 
 
 @register
@@ -43,6 +52,7 @@ class Ceil(Rounding):
 
     name = "ceil"
     ufunc = np.ceil
+    intrinsic = "ceil"
 
 
 @register
@@ -54,6 +64,7 @@ class Round(Rounding):
 
     name = "round"
     ufunc = np.rint
+    intrinsic = "roundeven"
 
 
 @register
@@ -65,6 +76,7 @@ class Trunc(Rounding):
 
     name = "trunc"
     ufunc = np.trunc
+    intrinsic = "trunc"
 
 
 floor = Floor()

@@ -58,6 +58,9 @@ class Where(Elementwise):
                 np.copyto(out, y)
             np.copyto(out, x, where=chosen)
 
+    def lower(self, b: Any, condition: Any, x: Any, y: Any) -> Any:
+        return b.select(condition, x, y)
+
     def gradient(
         self, condition: Tensor, x: Tensor, y: Tensor, out: Tensor, g: Tensor
     ) -> tuple[None, Tensor, Tensor]:
@@ -86,6 +89,9 @@ class StopGradient(Unary):
     differentiable = False
 
     def kernel(self, x: NDArray[Any]) -> NDArray[Any]:
+        return x
+
+    def lower(self, b: Any, x: Any) -> Any:
         return x
 
     def flops(self, x: TensorType) -> Size:

@@ -152,9 +152,9 @@ class Solve(_Equations):
 class TriangularSolve(_Equations):
     """The x of a x = b, where each matrix of `a` has zeros above its diagonal, or below it.
 
-    lower:         True reads the lower triangle of `a`, False the upper one; the other is taken
-                   for zeros, whatever it holds
-    unit_diagonal: takes the diagonal for ones, whatever it holds
+    lower_triangle: True reads the lower triangle of `a`, False the upper one; the other is taken
+                    for zeros, whatever it holds
+    unit_diagonal:  takes the diagonal for ones, whatever it holds
 
     out = a⁻¹ b, by substitution, block by block (Golub and Van Loan, Matrix Computations, 2013,
     §3.1.4)
@@ -166,7 +166,7 @@ class TriangularSolve(_Equations):
     name = "triangular_solve"
     refusal = ("a matrix is singular: it has a zero on its diagonal", SINGULAR[1])
 
-    lower: bool
+    lower_triangle: bool
     unit_diagonal: bool
 
     @lapack
@@ -175,8 +175,8 @@ class TriangularSolve(_Equations):
         out = np.array(np.broadcast_to(b, (*shape, *b.shape[-2:])))
         size, step = a.shape[-1], 64
         blocks = [slice(start, start + step) for start in range(0, size, step)]
-        for block in blocks if self.lower else reversed(blocks):
-            done = slice(0, block.start) if self.lower else slice(block.stop, None)
+        for block in blocks if self.lower_triangle else reversed(blocks):
+            done = slice(0, block.start) if self.lower_triangle else slice(block.stop, None)
             out[..., block, :] -= a[..., block, done] @ out[..., done, :]
             out[..., block, :] = np.linalg.solve(
                 self._triangle(a[..., block, block]), out[..., block, :]
@@ -184,7 +184,7 @@ class TriangularSolve(_Equations):
         return out
 
     def _triangle(self, a: NDArray[Any]) -> NDArray[Any]:
-        part: NDArray[Any] = np.tril(a) if self.lower else np.triu(a)
+        part: NDArray[Any] = np.tril(a) if self.lower_triangle else np.triu(a)
         if self.unit_diagonal:
             index = np.arange(a.shape[-1])
             part[..., index, index] = 1
@@ -195,39 +195,43 @@ class TriangularSolve(_Equations):
         return self.infer(a, b).size * a.shape[-1]
 
     def gradient(self, a: Tensor, b: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-        to_b = TriangularSolve(not self.lower, self.unit_diagonal)(matrix_transpose(a), g)
+        to_b = TriangularSolve(not self.lower_triangle, self.unit_diagonal)(matrix_transpose(a), g)
         full = -matmul(to_b, matrix_transpose(out))
         offset = -1 if self.unit_diagonal else 0
-        to_a = tril(full, offset) if self.lower else triu(full, -offset)
+        to_a = tril(full, offset) if self.lower_triangle else triu(full, -offset)
         return sum_to(to_a, a.shape), sum_to(to_b, b.shape)
 
     cases = (
-        Case(A, B, lower=True, unit_diagonal=False),
-        Case(A, f64["n", 3, 2], lower=False, unit_diagonal=False),
-        Case([A, A], f64[2, 3, 1], lower=True, unit_diagonal=True),
-        Case([[A]], f64[2, 1, 3, 2], lower=False, unit_diagonal=True),
-        Case(Within(f32["n", 2, 2], 1, 2), f32[2, 3], lower=True, unit_diagonal=False),
-        Case(Within(f16[2, 2], 1, 2), f16[2, 1], lower=False, unit_diagonal=False),
-        Case(f64["n", "n"], f64["n", 2], lower=True, unit_diagonal=True),
-        Case(f64[0, 0], f64[0, 2], lower=True, unit_diagonal=False),
+        Case(A, B, lower_triangle=True, unit_diagonal=False),
+        Case(A, f64["n", 3, 2], lower_triangle=False, unit_diagonal=False),
+        Case([A, A], f64[2, 3, 1], lower_triangle=True, unit_diagonal=True),
+        Case([[A]], f64[2, 1, 3, 2], lower_triangle=False, unit_diagonal=True),
+        Case(Within(f32["n", 2, 2], 1, 2), f32[2, 3], lower_triangle=True, unit_diagonal=False),
+        Case(Within(f16[2, 2], 1, 2), f16[2, 1], lower_triangle=False, unit_diagonal=False),
+        Case(f64["n", "n"], f64["n", 2], lower_triangle=True, unit_diagonal=True),
+        Case(f64[0, 0], f64[0, 2], lower_triangle=True, unit_diagonal=False),
     )
     rejects = (
         Reject(
             f32[2, 3],
             f32[2, 1],
-            lower=True,
+            lower_triangle=True,
             unit_diagonal=False,
             message="needs square matrices, got f32[2,3]",
         ),
         Reject(
             f32["n", "n"],
             f32["m", 1],
-            lower=True,
+            lower_triangle=True,
             unit_diagonal=True,
             message="f32[n,n] has n columns, which don't fit b: f32[m,1]",
         ),
         Reject(
-            f32[2, 2], f64[2, 1], lower=False, unit_diagonal=False, message="dtypes differ: f32"
+            f32[2, 2],
+            f64[2, 1],
+            lower_triangle=False,
+            unit_diagonal=False,
+            message="dtypes differ: f32",
         ),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from graphwright.graph.operator import register
@@ -25,6 +27,9 @@ class Sin(Real):
     name = "sin"
     ufunc = np.sin
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("sin", x)
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * cos(x)
 
@@ -40,6 +45,9 @@ class Cos(Real):
 
     name = "cos"
     ufunc = np.cos
+
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("cos", x)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return -g * sin(x)
@@ -57,6 +65,9 @@ class Tan(Real):
     name = "tan"
     ufunc = np.tan
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("tan", x)
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * (1 + square(out))
 
@@ -72,6 +83,9 @@ class Arcsin(Real):
 
     name = "arcsin"
     ufunc = np.arcsin
+
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("asin", x)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g / sqrt((1 - x) * (1 + x))
@@ -89,6 +103,9 @@ class Arccos(Real):
     name = "arccos"
     ufunc = np.arccos
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("acos", x)
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return -g / sqrt((1 - x) * (1 + x))
 
@@ -104,6 +121,9 @@ class Arctan(Real):
 
     name = "arctan"
     ufunc = np.arctan
+
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("atan", x)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g / (1 + square(x))
@@ -121,6 +141,9 @@ class Arctan2(Elementwise):
     name = "arctan2"
     takes = "floating"
     ufunc = np.arctan2
+
+    def lower(self, b: Any, y: Any, x: Any) -> Any:
+        return b.call("atan2", y, x)
 
     def __call__(self, y: TensorLike, x: TensorLike) -> Tensor:
         return super().__call__(y, x)
@@ -157,6 +180,9 @@ class Hypot(Binary):
     commutative = True
     ufunc = np.hypot
 
+    def lower(self, b: Any, x: Any, y: Any) -> Any:
+        return b.call("hypot", x, y)
+
     def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         length = where(equal(out, 0), 1, out)
         return g * (x / length), g * (y / length)
@@ -182,6 +208,9 @@ class Sinh(Real):
     name = "sinh"
     ufunc = np.sinh
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("sinh", x)
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * cosh(x)
 
@@ -197,6 +226,9 @@ class Cosh(Real):
 
     name = "cosh"
     ufunc = np.cosh
+
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("cosh", x)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * sinh(x)
@@ -214,6 +246,9 @@ class Tanh(Real):
     name = "tanh"
     ufunc = np.tanh
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("tanh", x)
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * (1 - square(out))
 
@@ -229,6 +264,9 @@ class Arcsinh(Real):
 
     name = "arcsinh"
     ufunc = np.arcsinh
+
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("asinh", x)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g / sqrt(square(x) + 1)
@@ -246,6 +284,9 @@ class Arccosh(Real):
     name = "arccosh"
     ufunc = np.arccosh
 
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("acosh", x)
+
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g / sqrt((x - 1) * (x + 1))
 
@@ -261,6 +302,9 @@ class Arctanh(Real):
 
     name = "arctanh"
     ufunc = np.arctanh
+
+    def lower(self, b: Any, x: Any) -> Any:
+        return b.call("atanh", x)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g / ((1 - x) * (1 + x))

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from graphwright.compiler.native.types import constant_text, register_type, suffix
+from graphwright.compiler.native.types import constant_text, is_bfloat, register_type, suffix
 from graphwright.compiler.native.values import Index, Number, Operand, Value, Variable
-from graphwright.graph.dtype import DType, boolean, int64, is_floating
+from graphwright.graph.dtype import DType, boolean, float32, int64, is_floating, uint16, uint32
 
 if TYPE_CHECKING:
     from graphwright.compiler.native.ir import Module
@@ -134,10 +134,14 @@ class Instructions:
         return Value(self, text, left.dtype, left.lanes)
 
     def unary(self, instruction: str, x: Value) -> Value:
+        if is_bfloat(x.dtype):
+            return self.convert(self.unary(instruction, self.convert(x, float32)), x.dtype)
         return Value(self, self.emit(f"{instruction} {x.type} {x.text}"), x.dtype, x.lanes)
 
     def arithmetic(self, what: str, x: Value, y: Operand) -> Value:
         """`add`, `sub`, `mul`, `div` by the dtype; integers wrap, and divide toward zero."""
+        if is_bfloat(x.dtype):
+            return self.convert(self.arithmetic(what, *self._widened(x, y)), x.dtype)
         if x.floating:
             return self.binary("f" + what, x, y)
         # Index arithmetic is full of these.
@@ -147,6 +151,10 @@ class Instructions:
             return self.binary("sdiv" if x.signed else "udiv", x, y)
         return self.binary(what, x, y)
 
+    def _widened(self, x: Value, y: Operand) -> tuple[Value, Operand]:
+        """Two bfloat16 as float32."""
+        return self.convert(x, float32), self.convert(y, float32) if isinstance(y, Value) else y
+
     def remainder(self, x: Value, y: Operand) -> Value:
         """C's: the sign of the dividend."""
         if x.floating:
@@ -155,6 +163,8 @@ class Instructions:
 
     def compare(self, what: str, x: Value, y: Operand) -> Value:
         """`eq ne lt le gt ge`; a comparison with nan is false, but for `ne`."""
+        if is_bfloat(x.dtype):
+            return self.compare(what, *self._widened(x, y))
         left, right = self.matched(x, y)
         if left.floating:
             kind = f"fcmp {'une' if what == 'ne' else 'o' + what}"
@@ -190,9 +200,21 @@ class Instructions:
             return x
         if dtype.kind == "b":
             return x.differs(0)
+        if is_bfloat(x.dtype):
+            upper = self.bits(self.convert(self.bits(x, uint16), uint32) << 16, float32)
+            return self.convert(upper, dtype)
+        if is_bfloat(dtype):
+            return self._to_bfloat(self.convert(x, float32), dtype)
         kind = register_type(dtype, x.lanes)
         text = self.emit(f"{_conversion(x.dtype, dtype)} {x.type} {x.text} to {kind}")
         return Value(self, text, dtype, x.lanes)
+
+    def _to_bfloat(self, x: Value, dtype: DType) -> Value:
+        """The upper half of float32s: rounded to nearest even, nan as a quiet nan."""
+        bits = self.bits(x, uint32)
+        rounded = bits + ((bits >> 16 & 1) + 0x7FFF)
+        rounded = self.select(x.differs(x), bits | 0x400000, rounded)
+        return self.bits(self.convert(rounded >> 16, uint16), dtype)
 
     def intrinsic(self, name: str, *operands: Operand) -> Value:
         """An LLVM intrinsic overloaded on its operands' one type: `fma`, `sqrt`, `maximum` …"""

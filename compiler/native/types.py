@@ -1,4 +1,9 @@
-"""How element types are written in LLVM IR: in registers, in memory, and as constants."""
+"""How element types are written in LLVM IR: in registers, in memory, and as constants.
+
+A bfloat16 is an integer of 16 bits here, the upper half of a float32, which `convert` makes of it
+and rounds to it. LLVM's own type needs a library for the rounding on most CPUs, is computed with
+one by one, and on some (with avx512fp16) code for it can't be made.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +26,15 @@ _REGISTER = {
     "u32": "i32",
     "u64": "i64",
     "f16": "half",
-    "bf16": "bfloat",
+    "bf16": "i16",
     "f32": "float",
     "f64": "double",
 }
+
+
+def is_bfloat(dtype: DType) -> bool:
+    """True for bfloat16, which is no float to LLVM here."""
+    return dtype.kind == "V"
 
 
 @cache
@@ -44,7 +54,7 @@ def memory_type(dtype: DType, lanes: int = 1) -> str:
 def suffix(dtype: DType, lanes: int) -> str:
     """How overloaded intrinsics are named: `v16f32`, `f32`, `v4i1`."""
     short = short_name(dtype)
-    name = {"bool": "i1", "bf16": "bf16"}.get(short, short.replace("u", "i"))
+    name = {"bool": "i1", "bf16": "i16"}.get(short, short.replace("u", "i"))
     return name if lanes == 1 else f"v{lanes}{name}"
 
 
@@ -58,7 +68,7 @@ def constant_text(value: float | int | bool, dtype: DType) -> str:
     if short == "f16":
         return f"0xH{int(np.float16(value).view(np.uint16)):04X}"
     if short == "bf16":
-        return f"0xR{int(np.asarray(value, dtype).view(np.uint16)):04X}"
+        return str(int(np.asarray(value, dtype).view(np.int16)))
     with np.errstate(over="ignore"):
         number = float(np.float32(value)) if short == "f32" else float(value)
     if math.isnan(number):

@@ -118,11 +118,11 @@ def inverse(a: Exact) -> Exact:
     return solve(a, identity(a.shape[0]))
 
 
-def triangular_solve(a: Exact, b: Exact, lower: bool, unit_diagonal: bool) -> Exact:
+def triangular_solve(a: Exact, b: Exact, lower_triangle: bool, unit_diagonal: bool) -> Exact:
     def element(i: int, j: int, value: Fraction) -> Any:
         if i == j and unit_diagonal:
             return 1
-        return value if i == j or (i > j) == lower else 0
+        return value if i == j or (i > j) == lower_triangle else 0
 
     return solve(a.map(element), b)
 

@@ -31,8 +31,8 @@ def solve(a: Tensor, b: Tensor) -> Tensor:
     return torch.linalg.solve(a.expand(*batch, *a.shape[-2:]), b.expand(*batch, *b.shape[-2:]))
 
 
-def triangular_solve(a: Tensor, b: Tensor, lower: bool, unit_diagonal: bool) -> Tensor:
-    how = {"upper": not lower, "unitriangular": unit_diagonal}
+def triangular_solve(a: Tensor, b: Tensor, lower_triangle: bool, unit_diagonal: bool) -> Tensor:
+    how = {"upper": not lower_triangle, "unitriangular": unit_diagonal}
     return torch.linalg.solve_triangular(a, b, **how)
 
 
