@@ -88,13 +88,13 @@ class Tiling:
 
     space: Space
     rows: Size
-    columns: int
+    columns: Size
 
     @classmethod
-    def of(cls, space: Space, elements: int) -> Tiling:
-        """Tiles of about so many elements."""
+    def of(cls, space: Space, elements: Size) -> Tiling:
+        """Tiles of about so many elements, at least one."""
         together = elements // maximum(space.row, 1)
-        return cls(space, maximum(together, 1) if space.rows != 1 else 1, max(elements, 1))
+        return cls(space, maximum(together, 1) if space.rows != 1 else 1, elements)
 
     @property
     def pieces(self) -> Size:
@@ -128,11 +128,12 @@ def rows_of(frame: Frame, tiling: Tiling) -> Iterator[Row]:
     b, space = frame.b, tiling.space
     number, places = frame.arguments.number, Places.of(frame, space)
     count, together, pieces = (number(n) for n in (space.rows, tiling.rows, tiling.pieces))
+    columns = number(tiling.columns)
     with b.loop(frame.first, frame.last, name="tile") as tile:
         block, piece = quotient(b, tile, pieces)
         first = block * together
-        start = _times(piece, tiling.columns)
-        length = piece_length(b, places.shape[-1], start, tiling.columns)
+        start = _times(piece, columns)
+        length = piece_length(b, places.shape[-1], start, columns)
         with b.loop(first, least(b, first + together, count), name="row") as row:
             yield Row(row, start, length, tuple(places.of_row(b, row, start)))
 
@@ -161,9 +162,9 @@ class Places:
         return [offset(places, strides) for strides in self.strides]
 
 
-def piece_length(b: Builder, row: Index, start: Index, columns: int) -> Index:
+def piece_length(b: Builder, row: Index, start: Index, columns: Index) -> Index:
     """How many of at most so many columns a row has from `start`, a multiple of them, on."""
-    if isinstance(row, int):
+    if isinstance(row, int) and isinstance(columns, int):
         if row <= columns:
             return row
         if row % columns == 0:
@@ -251,6 +252,11 @@ def along(b: Builder, length: Index, lanes: int, body: Body) -> None:
     left = b.index(length) - whole
     with b.when(left > 0, name="tail"):
         body(whole, lanes, first_lanes(b, left, lanes))
+
+
+def tile_elements(itemsize: int, each: Size = 1) -> Size:
+    """How many elements make a tile, if each stands for so many that are read."""
+    return maximum(TILE_BYTES // itemsize // maximum(each, 1), 1)
 
 
 def first_lanes(b: Builder, count: Index, lanes: int) -> Value:
