@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal, get_args
 
+from graphwright.compiler.group import Group
+from graphwright.compiler.iteration import Axes
 from graphwright.graph.closure import inline
 from graphwright.graph.dim import Size
 from graphwright.graph.dtype import short_name
@@ -66,7 +70,7 @@ class Fused(Operator):
         object.__setattr__(self, "elementwise", self.kind == "elementwise")
 
     @property
-    def body(self) -> Graph:
+    def body(self) -> Graph | None:
         return self.graph
 
     def infer(self, *x: TensorType) -> TensorType | tuple[TensorType, ...]:
@@ -118,3 +122,36 @@ class Fused(Operator):
             message="input 0 has shape [n,4], the graph's [n,3]",
         ),
     )
+
+
+@register
+class Native(Fused):
+    """What `graph` computes, as one native kernel: what `select` makes of a fused node.
+
+    Plans have one step for it, not one for each of its operations.
+    """
+
+    name = "native"
+
+    def overwrites(self, output: int, inputs: int) -> Sequence[int]:
+        group, tensors = self._group, self.graph.inputs
+        made = group.outputs[output]
+        if made.axes not in (group.full, group.rows):
+            return ()  # each round of the loop would read what the one before has written
+        if made.axes == group.full and group.level[made.tensor] < group.last:
+            return ()  # a later sweep would read what is there no more
+        reads: dict[Tensor, set[Axes]] = {tensor: set() for tensor in tensors}
+        for refs in group.reads.values():
+            for ref in refs:
+                if ref.tensor in reads:
+                    reads[ref.tensor].add(ref.axes)
+        # Element by element, the place that is written must be the only one that was read.
+        return [i for i, tensor in enumerate(tensors) if reads[tensor] == {made.axes}]
+
+    @cached_property
+    def _group(self) -> Group:
+        return Group(self.graph)
+
+    @property
+    def body(self) -> None:
+        return None

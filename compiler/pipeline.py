@@ -21,6 +21,7 @@ from graphwright.compiler.prune import prune
 from graphwright.compiler.report import stage_text
 from graphwright.compiler.repro import write_repro
 from graphwright.compiler.schedule import Schedule, schedule
+from graphwright.compiler.select import select
 from graphwright.compiler.settings import settings
 from graphwright.compiler.simplify import simplify, simplify_primitives
 from graphwright.compiler.verify import Arrays, check_structure, differs, incomparable, sample
@@ -35,10 +36,12 @@ class Pass:
     """One step of the pipeline.
 
     result: the name of the stage that it makes: what `text(stage)` is asked for
+    within: whether it runs on the graphs of branches and loops too
     """
 
     run: Callable[[Any, Log], Stage]
     result: str
+    within: bool = True
 
     @property
     def name(self) -> str:
@@ -46,7 +49,7 @@ class Pass:
 
     def __call__(self, stage: Stage, log: Log) -> Stage:
         """What it makes of a stage, and of the graphs within a graph."""
-        if not isinstance(stage, Graph):
+        if not isinstance(stage, Graph) or not self.within:
             return self.run(stage, log)
         result: Stage = everywhere(self.run, stage, log)
         return result
@@ -65,6 +68,15 @@ PIPELINE: tuple[Pass, ...] = (
     Pass(schedule, "scheduled"),
     Pass(plan_memory, "planned"),
 )
+"""For plans whose every operation is a NumPy kernel."""
+
+NATIVE_PIPELINE: tuple[Pass, ...] = (
+    *PIPELINE[:-2],
+    # The bodies of branches and loops are interpreted, operation by operation.
+    Pass(select, "selected", within=False),
+    *PIPELINE[-2:],
+)
+"""For plans whose fused groups are native kernels."""
 
 
 @dataclass(frozen=True)

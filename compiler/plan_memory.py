@@ -25,11 +25,13 @@ after: a plan, each of whose steps writes to a numbered buffer::
     }
 
 Views (reshape, transpose, slice …) share the buffer of what they view. An elementwise step writes
-over an input of the same type that nobody reads later. What is handed out gets fresh memory.
+over an input of the same type that nobody reads later. The next value of a parameter is written
+over the present one, if nobody reads that later. What is handed out gets fresh memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from graphwright.compiler.log import Log
@@ -93,6 +95,7 @@ class _Planner:
         self.buffers: list[_Buffer] = []
         self.numbers: dict[Tensor, int] = {}
         self.constants: list[tuple[int, FrozenArray]] = []
+        self.replaces: dict[int, int] = {}
         self.inputs = tuple(self.define(tensor, "input") for tensor in graph.inputs)
         self.parameters = tuple(self.define(tensor, "parameter") for tensor in graph.parameters)
 
@@ -131,6 +134,9 @@ class _Planner:
         for number in results:
             if self.values[number].kind == "arena":
                 self.values[number].kind = "result"
+            else:
+                self.values[number].last = len(self.steps)  # read when all steps are done
+        self.find_successors(results)
         for value in self.values:
             if value.kind not in ("arena", "result"):
                 self.allocate(value, -1)
@@ -148,6 +154,13 @@ class _Planner:
             unshared=tuple(self.values[number].type.nbytes for number in computed),
         )
 
+    def find_successors(self, results: tuple[int, ...]) -> None:
+        """For each parameter, the value that replaces it and is nothing else besides."""
+        updates = zip(self.graph.updates, results[len(self.graph.outputs) :], strict=True)
+        for parameter, number in updates:
+            if results.count(number) == 1 and self.values[number].kind == "result":
+                self.replaces[number] = self.numbers[parameter]
+
     def place(self, position: int, step: Step) -> Step:
         """Give the outputs of a step their buffers; the step, marked if it is a view."""
         output = self.values[step.outputs[0]]
@@ -156,14 +169,16 @@ class _Planner:
             self.share(output, self.values[step.inputs[0]].buffer)
             output.place = place
             return replace(step, view=True)
-        over = self.overwritable(position, step, output)
-        for number in step.outputs:
-            value = self.values[number]
+        taken: set[int] = set()
+        for output, number in enumerate(step.outputs):
+            over = self.overwritten(position, step, output, taken)
             if over is None:
-                self.allocate(value, position)
-            else:
-                self.share(value, over.buffer)
-                self.buffers[over.buffer].kind = value.kind
+                self.allocate(self.values[number], position)
+                continue
+            taken.add(over.buffer)
+            self.share(self.values[number], over.buffer)
+            buffer = self.buffers[over.buffer]
+            buffer.kind = self.values[number].kind if buffer.kind == "arena" else buffer.kind
         return step
 
     def view_place(self, step: Step, output: _Value) -> Placement | None:
@@ -181,20 +196,32 @@ class _Planner:
         applied = self.log.applied("view", f"{step.op.name} copies nothing", [step.node])
         return place if applied else None
 
-    def overwritable(self, position: int, step: Step, output: _Value) -> _Value | None:
-        """The input that an elementwise step may write its output over, if there is one."""
-        if not step.op.elementwise or len(step.outputs) != 1:
-            return None
-        for number in dict.fromkeys(step.inputs):
+    def overwritten(
+        self, position: int, step: Step, output: int, taken: Collection[int]
+    ) -> _Value | None:
+        """The value that a step may write an output over, if there is one.
+
+        taken: buffers that other outputs of the step are written to
+        """
+        made = self.values[step.outputs[output]]
+        replaced = self.replaces.get(step.outputs[output])
+        inputs = dict.fromkeys(
+            step.inputs[place] for place in step.op.overwrites(output, len(step.inputs))
+        )
+        candidates = [*inputs] if replaced is None else [replaced]
+        for number in candidates:
             value = self.values[number]
-            fits = value.dense and value.type == output.type
             buffer = self.buffers[value.buffer]
-            if not fits or buffer.kind != "arena" or buffer.last > position:
+            fits = value.dense and value.type == made.type and value.buffer not in taken
+            if not fits or buffer.last > position:
                 continue
-            if any(self.values[n].buffer == value.buffer for n in step.inputs if n != number):
+            if buffer.kind != "arena" and replaced is None:
+                continue
+            readers = [n for n in step.inputs if self.values[n].buffer == value.buffer]
+            if any(n != number or n not in inputs for n in readers):
                 # Another view of the same memory would be read after it was overwritten.
                 continue
-            what = f"{step.op.name} writes over its input"
+            what = f"{step.op.name} writes over " + ("its input" if readers else "the old value")
             return value if self.log.applied("in_place", what, [step.node]) else None
         return None
 

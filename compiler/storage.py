@@ -23,12 +23,12 @@ from graphwright.graph.tensor import Tensor
 class Step(NamedTuple):
     """One kernel call. Memory goes by numbers; what lies elsewhere has none.
 
-    over: what it may write its output over, if that is its last use
+    over: what it may write over if that is its last use, and with what
     """
 
     reads: tuple[int, ...]
     writes: tuple[int, ...]
-    over: tuple[int, ...]
+    over: tuple[tuple[int, int], ...]
 
 
 class _Value(NamedTuple):
@@ -99,17 +99,17 @@ class Storage:
             if place is not None:
                 self._values[node.outputs[0]] = _Value(values[0].memory, place)
                 return [Step(reads, (), ())]
-        over: list[int] = []
-        if node.op.elementwise and len(node.outputs) == 1:
-            for tensor, value in zip(node.inputs, values, strict=True):
-                dense = value.place.dense(tensor.shape)
-                fits = dense and tensor.type == node.outputs[0].type
+        over: list[tuple[int, int]] = []
+        for output, made in enumerate(node.outputs):
+            for place in node.op.overwrites(output, len(node.inputs)):
+                tensor, value = node.inputs[place], values[place]
+                fits = value.place.dense(tensor.shape) and tensor.type == made.type
                 others = (v for t, v in zip(node.inputs, values, strict=True) if t is not tensor)
                 alone = all(other.memory != value.memory for other in others)
                 if fits and alone and value.memory is not None:
-                    over.append(value.memory)
+                    over.append((value.memory, output))
         writes = tuple(self._memory(tensor, tensor in handed_out) for tensor in node.outputs)
-        return [Step(reads, writes, tuple(over))]
+        return [Step(reads, writes, tuple((memory, writes[i]) for memory, i in over))]
 
     def _memory(self, tensor: Tensor, result: bool) -> int:
         number = len(self.nbytes)
@@ -138,11 +138,13 @@ class Storage:
         last = {memory: i for i, step in enumerate(steps) for memory in step.reads + step.writes}
         heir: dict[int, int] = {}  # the memory whose value is written over another's
         for i, step in enumerate(steps):
-            for memory in step.over:
+            heirs: set[int] = set()
+            for memory, out in step.over:
                 usable = memory in free or (memory in made and memory not in self.results)
+                usable = usable and memory not in heir and out not in heirs
                 if usable and last[memory] == i and memory not in kept:
-                    heir[memory] = step.writes[0]
-                    break
+                    heir[memory] = out
+                    heirs.add(out)
         # What is written over others' memory, or is written over by a result, takes none.
         elsewhere = set(self.results)
         for memory, out in heir.items():

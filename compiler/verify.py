@@ -97,9 +97,10 @@ def _check_contents(plan: Plan) -> str | None:
         if step.view:
             content[step.outputs[0]] = content[step.inputs[0]]
             continue
-        for number in step.outputs:
+        for output, number in enumerate(step.outputs):
             over = {other for other in step.inputs if place[other] == place[number]}
-            if over and (len(over) > 1 or not step.op.elementwise):
+            may = {step.inputs[i] for i in step.op.overwrites(output, len(step.inputs))}
+            if len(over) > 1 or not over <= may:
                 return f"{what} writes over what it still reads"
             held[place[number]] = number
     if any(held.get(place[number]) != content[number] for number in plan.results):

@@ -214,12 +214,16 @@ class Operator(_Attributes):
     def kernel_into(self, out: Any, *arrays: Any, **_: Any) -> None:
         """The kernel, writing to `out` (an array, or a tuple of arrays for several outputs).
 
-        `out` may be the same memory as an input only for elementwise operators.
+        `out` may be the memory of an input that it `overwrites`, and no other.
         """
         targets = out if isinstance(out, tuple) else (out,)
         results = checked_results(self.kernel(*arrays), targets, {})
         for target, value in zip(targets, results, strict=True):
             target[...] = value
+
+    def overwrites(self, output: int, inputs: int) -> Sequence[int]:
+        """Those of so many inputs in whose memory an output of the same type may be computed."""
+        return range(inputs) if self.elementwise else ()
 
     def placed(self, place: Placement, x: TensorType, out: TensorType) -> Placement | None:
         """Of a view: where its elements lie in the memory of `x`, which lie at `place`.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphwright.compiler.pipeline import Compilation, compile_graph
+from graphwright.compiler.pipeline import NATIVE_PIPELINE, PIPELINE, Compilation, compile_graph
 from graphwright.compiler.plan import Plan
 from graphwright.compiler.report import explain, stage_text, summary
 from graphwright.compiler.schedule import TYPICAL_SIZE
@@ -23,6 +24,9 @@ from graphwright.graph.structure import flatten, unflatten
 from graphwright.graph.tensor import Tensor
 from graphwright.runtime.arguments import Arguments, bind
 from graphwright.runtime.execute import Executor
+
+if TYPE_CHECKING:
+    from graphwright.runtime.native import NativeExecutor
 
 Structure: TypeAlias = Any
 """A tensor, None, or a tuple, list or dict of structures."""
@@ -38,7 +42,7 @@ def compile(
     outputs: Structure,
     updates: Mapping[Parameter, Tensor] | None = None,
     *,
-    backend: Literal["numpy"] = "numpy",
+    backend: Literal["native", "numpy"] = "numpy",
     check: bool | Sequence[object] = False,
 ) -> CompiledFunction:
     """Compile a graph to a function that takes and gives NumPy arrays.
@@ -54,9 +58,9 @@ def compile(
     The function works for any sizes of the named dimensions, and from several threads.
     Raises GraphError for what is no graph, VerificationError when a check fails.
     """
-    if backend != "numpy":
+    if backend not in ("native", "numpy"):
         raise AttributeValueError(
-            f"there is no backend {backend!r}", source=here(), hint='backend="numpy"'
+            f"there is no backend {backend!r}", source=here(), hint='backend="native", or "numpy"'
         )
     listed = [inputs] if isinstance(inputs, Tensor) else _listed(inputs)
     leaves = flatten(outputs)
@@ -70,8 +74,19 @@ def compile(
     graph = Graph(listed, leaves, updates)
     _check_dimensions(graph)
     samples = None if isinstance(check, bool) else _samples(graph, check)
-    compilation = compile_graph(graph, check=check is not False, samples=samples)
-    return CompiledFunction(compilation, outputs)
+    passes = NATIVE_PIPELINE if backend == "native" else PIPELINE
+    compilation = compile_graph(graph, passes=passes, check=check is not False, samples=samples)
+    return CompiledFunction(compilation, outputs, _executor(compilation.plan, backend))
+
+
+def _executor(plan: Plan, backend: str) -> Executor | NativeExecutor:
+    """What runs a plan."""
+    if backend == "numpy":
+        return Executor(plan)
+    # Loaded when used: with what generates code, it takes a while.
+    native = importlib.import_module("graphwright.runtime.native")
+    executor: NativeExecutor = native.NativeExecutor(plan)
+    return executor
 
 
 def _listed(inputs: object) -> list[Any]:
@@ -126,10 +141,15 @@ class CompiledFunction(Displayed):
     changed. Results are fresh arrays that the caller owns.
     """
 
-    def __init__(self, compilation: Compilation, structure: Structure) -> None:
+    def __init__(
+        self,
+        compilation: Compilation,
+        structure: Structure,
+        executor: Executor | NativeExecutor,
+    ) -> None:
         self.compilation = compilation
         self._structure = structure
-        self._executor = Executor(compilation.plan)
+        self._executor = executor
         self._graph = compilation.built
         self._arguments = Arguments(self._graph.inputs)
         self._state = compilation.plan.graph.parameters

@@ -49,7 +49,8 @@ class Program:
         value = self.plan.values[number]
         kind = value.type.bind(sizes)
         shape: Any = kind.shape
-        if self.plan.buffers[value.buffer].kind == "result":
+        # The next value of a parameter is fresh here: until the call ends, the old one stays.
+        if self.plan.buffers[value.buffer].kind in ("result", "parameter"):
             self.fresh.append((number, value.buffer, shape, kind.dtype))
         else:
             start, nbytes = self.layout.offsets[value.buffer], kind.nbytes

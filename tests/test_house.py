@@ -25,7 +25,7 @@ LIBRARY = sorted(set(MAPPED.values()))
 LOADED_WHEN_USED = {"networkx", "graphviz", "llvmlite", "ml_dtypes", "tqdm", "IPython", "onnx"}
 LOADED_WHEN_USED |= {"subprocess"}  # of Python's own, what costs an import milliseconds
 # Of ours, what is loaded when it is asked for: who runs a model does not need it.
-LOADED_WHEN_ASKED_FOR = {"graphwright.testing"}
+LOADED_WHEN_ASKED_FOR = {"graphwright.testing", "graphwright.runtime.native"}
 LONGEST_FILE = 450
 
 

@@ -305,7 +305,7 @@ def test_a_repro_runs_whatever_its_inputs_are_called_and_made_of(
 
 
 def test_a_plan_that_writes_over_what_is_still_read_is_refused():
-    def first_input_over_all(self, position, step, output):
+    def first_input_over_all(self, position, step, output, taken):
         return next((v for n in step.inputs if (v := self.values[n]).kind == "arena"), None)
 
     square = gw.input("s", (4, 4))
@@ -317,7 +317,7 @@ def test_a_plan_that_writes_over_what_is_still_read_is_refused():
         ((product + product.T), r"\(add\) writes over what it still reads"),
     ):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_Planner, "overwritable", first_input_over_all)
+            patch.setattr(_Planner, "overwritten", first_input_over_all)
             with pytest.raises(gw.VerificationError, match=wrong):
                 gw.compile(square, outputs)
         gw.compile(square, outputs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from graphwright.compiler.native.group import Group
+from graphwright.compiler.group import Group
 from graphwright.compiler.native.kernel import Context, Kernel, kernel_function
 from graphwright.compiler.native.nest import Loop, loops_over
 from graphwright.compiler.native.operand import Operand

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from graphwright.compiler.fused import Fused
+from graphwright.compiler.group import Group, obstacle, single
 from graphwright.compiler.native.elementwise import elementwise_kernel
 from graphwright.compiler.native.generators import Kernels, Operands, generates
-from graphwright.compiler.native.group import Group, single
 from graphwright.compiler.native.kernel import Context
 from graphwright.compiler.native.rows import rows_kernel
 from graphwright.graph.graph import Graph
@@ -29,13 +29,10 @@ def alone(op: Operator, inputs: Operands, outputs: Operands, context: Context) -
 
 
 def _group(graph: Graph, inputs: Operands, outputs: Operands, context: Context) -> Kernels:
-    for node in graph.operations:
-        if (node.op.elementwise or node.op.reduction) and not node.op.lowerable:
-            return f"{node.op.name} has no native code"
-    try:
-        group = Group(graph)
-    except ValueError as reason:
-        return str(reason)
+    reason = obstacle(graph)
+    if reason is not None:
+        return reason
+    group = Group(graph)
     name = ", ".join(dict.fromkeys(node.op.name for node in group.operations if node.inputs))
     kernel = rows_kernel if group.folded else elementwise_kernel
     given = dict(zip(graph.inputs, inputs, strict=True))

@@ -1,10 +1,10 @@
 """Row groups: reductions over the same axes and the elementwise work between them, as one kernel.
 
-A row is what one value of each reduction is made of. Rows are independent: they are the grid. In a
-row the folded axes are swept once for each level of the group (see `group.py`): a softmax takes a
-sweep for the maximum, one for the sum, one for the quotients. What a later sweep needs again is
-computed again when that is cheap; else it is kept, in the output that it is or in memory of the
-thread's own.
+A row is what one value of each reduction is made of. Rows are independent: they are the grid. In
+a row the folded axes are swept once for each level of the group (`compiler/group.py`): a softmax
+takes a sweep for the maximum, one for the sum, one for the quotients. What a later sweep needs
+again is computed again when that is cheap; else it is kept, in the output that it is or in memory
+of the thread's own.
 
 Lanes lie along the last axis of the space. Where that is folded, a reduction has as many partial
 results as there are lanes, which are folded in halves at the end (a short row is one vector, and
@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
-from graphwright.compiler.native.group import Group
+from graphwright.compiler.group import Group
 from graphwright.compiler.native.kernel import Context, Kernel, kernel_function
 from graphwright.compiler.native.nest import Loop, loops_over
 from graphwright.compiler.native.operand import Operand
@@ -70,7 +70,7 @@ class _AlongRows(Sweeps):
             self.plan_kept(_strides(self.group, self.folds, 1), size)
         outside = Site(self.memory, {})
         with each_tile(self.frame, self.memory, self.rows, 1) as (indices, _):
-            self.row(Site(self.memory, indices, outside))
+            self.row(Site(self.memory, indices, outside, row=True))
 
     @property
     def _short(self) -> bool:
@@ -96,6 +96,7 @@ class _AlongRows(Sweeps):
 
     def elements(self, row: Site) -> Iterator[Site]:
         if self._short:
+            self._vector.move_on()
             yield self._vector
             return
         *around, inner = self.folds
@@ -154,7 +155,8 @@ class _AcrossRows(Sweeps):
             exact = isinstance(size, int) and size % width == 0
             mask = None if exact else lane_mask(around, start, size, width)
             at = {self._columns: start}
-            self.row(Site(self.memory, at, around, along=self._columns, lanes=width, mask=mask))
+            lanes = {"along": self._columns, "lanes": width, "mask": mask}
+            self.row(Site(self.memory, at, around, **lanes, row=True))
 
     def elements(self, row: Site) -> Iterator[Site]:
         with ExitStack() as loops:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from graphwright.compiler.group import Group, Ref
 from graphwright.compiler.iteration import Axes
-from graphwright.compiler.native.group import Group, Ref
 from graphwright.compiler.native.ir import Builder
 from graphwright.compiler.native.kernel import Arguments
 from graphwright.compiler.native.nest import Loop, Walk, walk
@@ -92,6 +92,7 @@ class Site:
              along it
     lanes:   how many rounds of the loop `along` are computed at once, here and further in
     mask:    which of the lanes count; None when all do
+    row:     whether it is a row: what depends on its reductions is computed here, or further in
     """
 
     def __init__(
@@ -103,7 +104,9 @@ class Site:
         along: Loop | None = None,
         lanes: int = 1,
         mask: Value | None = None,
+        row: bool = False,
     ) -> None:
+        self.row = row
         self.memory = memory
         self.b = memory.b
         self.indices = indices
@@ -132,6 +135,8 @@ class Site:
 
     def _depends(self, ref: Ref) -> bool:
         axes = set(ref.axes)
+        if self.row and self.memory.group.level.get(ref.tensor, 0) > 0:
+            return True
         return any(not axes.isdisjoint(loop.axes) for loop in self.indices)
 
     def _computed(self, ref: Ref) -> Value:
@@ -144,7 +149,8 @@ class Site:
             size = self.b.index(self.memory.number(node.op.value))
             return self.b.convert(size, ref.tensor.dtype)
         values = [self.value(read) for read in self.memory.group.reads[node]]
-        result: Value = node.op.lower(self.b, *values)
+        lanes = max((value.lanes for value in values), default=1)
+        result: Value = node.op.lower(self.b, *(self.b.splat(x, lanes) for x in values))
         assert result.dtype == ref.tensor.dtype, f"{node.op.name} gives {result.dtype}"
         return result
 

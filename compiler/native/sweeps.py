@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from graphwright.compiler.native.group import Ref
+from graphwright.compiler.group import Ref
 from graphwright.compiler.native.kernel import Frame
 from graphwright.compiler.native.nest import Loop
 from graphwright.compiler.native.operand import Operand
@@ -67,9 +67,7 @@ class Sweeps:
     def row(self, site: Site) -> None:
         """All sweeps of one row, and what is left when they are done."""
         group = self.group
-        known = [group.level[ref.tensor] for ref in group.outputs if self.full(ref)]
-        known += [group.level[node.outputs[0]] - 1 for node in group.reductions]
-        for level in range(max(known, default=-1) + 1):
+        for level in range(group.last + 1):
             self.sweep(site, level)
         for position, ref in enumerate(group.outputs):
             if not self.full(ref):

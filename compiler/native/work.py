@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from graphwright.compiler.native.group import Group
+from graphwright.compiler.group import Group
 from graphwright.compiler.native.ir import Module
 from graphwright.compiler.native.math import FUNCTIONS
 from graphwright.compiler.native.target import Target
@@ -46,7 +46,7 @@ def expensive(node: Node) -> bool:
 @cache
 def _expensive(op: Operator, dtypes: tuple[DType, ...]) -> bool:
     """By the code that it writes: does it call a function, divide, or take a root?"""
-    module = Module(None, FUNCTIONS)  # type: ignore[arg-type]
+    module = Module(Target.host(), FUNCTIONS)
     with module.function("probe", ["i64"]) as (b, _):
         op.lower(b, *(Value(b, f"%x{i}", dtype) for i, dtype in enumerate(dtypes)))
         text = "\n".join(b.text_lines())

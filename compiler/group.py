@@ -120,6 +120,13 @@ class Group:
         return Ref(tensor, self.along[tensor])
 
     @property
+    def last(self) -> int:
+        """The last sweep over the folded axes; -1 when nothing is as large as the space."""
+        sweeps = [self.level[ref.tensor] for ref in self.outputs if ref.axes == self.full]
+        sweeps += [self.level[node.outputs[0]] - 1 for node in self.reductions]
+        return max(sweeps, default=-1)
+
+    @property
     def reductions(self) -> list[Node]:
         return [node for node in self.operations if node.op.reduction]
 
@@ -129,3 +136,15 @@ def single(op: Operator, types: tuple[TensorType, ...]) -> Graph:
     with derived(Origin()):
         inputs = [Input(f"x{i}", kind)() for i, kind in enumerate(types)]
         return Graph(inputs, op.apply(*inputs))
+
+
+def obstacle(graph: Graph) -> str | None:
+    """Why there is no native code for a group; None when there is."""
+    for node in graph.operations:
+        if (node.op.elementwise or node.op.reduction) and not node.op.lowerable:
+            return f"{node.op.name} has no native code"
+    try:
+        Group(graph)
+    except ValueError as reason:
+        return str(reason)
+    return None

@@ -1,0 +1,92 @@
+"""Native code for a plan: the kernels of its steps, compiled.
+
+Views take no code: the steps that read them know where they lie. What has no generator, or none
+that will do, stays a step on NumPy; the reason is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from graphwright.compiler.native import (
+    copy,
+    fused,
+    gather,
+    joining,
+    scatter,
+    transpose,
+)
+from graphwright.compiler.native.contraction import matmul
+from graphwright.compiler.native.generators import generator_of
+from graphwright.compiler.native.kernel import Context, Kernel, Routine
+from graphwright.compiler.native.math import FUNCTIONS
+from graphwright.compiler.native.objects import Compiled, compiled
+from graphwright.compiler.native.operand import Operand
+from graphwright.compiler.native.target import Target
+from graphwright.compiler.plan import Plan, Step
+
+FAMILIES = (copy, fused, gather, joining, matmul, scatter, transpose)
+"""The modules whose generators there are."""
+
+
+@dataclass(frozen=True)
+class StepCode:
+    """The code of a step.
+
+    kernels: to run one after the other; none for a view, and for a step on NumPy
+    reason:  why it runs on NumPy, or empty
+    """
+
+    kernels: tuple[Kernel, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class NativeCode:
+    """The code of a plan.
+
+    steps:   that of each step, in the plan's order
+    objects: the machine code of each text, and where it was found
+    """
+
+    target: Target
+    steps: tuple[StepCode, ...]
+    objects: dict[str, Compiled]
+
+
+def generate(plan: Plan, target: Target | None = None, *, checked: bool = False) -> NativeCode:
+    """Write and compile the kernels of a plan.
+
+    target:  the CPU; the host's if not given
+    checked: whether loads and stores are checked to lie within their operands
+    """
+    target = target or Target.host()
+    context = Context(target, FUNCTIONS, checked)
+    steps = tuple(_code(plan, step, context) for step in plan.steps)
+    texts = list(dict.fromkeys(_texts(steps)))
+    return NativeCode(target, steps, dict(zip(texts, compiled(texts, target), strict=True)))
+
+
+def _code(plan: Plan, step: Step, context: Context) -> StepCode:
+    if step.view:
+        return StepCode()
+    generator = generator_of(step.op)
+    if generator is None:
+        return StepCode(reason=f"{step.op.name} has no native code")
+    inputs, outputs = (
+        [
+            Operand(number, plan.values[number].type, *plan.values[number].place)
+            for number in numbers
+        ]
+        for numbers in (step.inputs, step.outputs)
+    )
+    kernels = generator(step.op, inputs, outputs, context)
+    return StepCode(reason=kernels) if isinstance(kernels, str) else StepCode(tuple(kernels))
+
+
+def _texts(steps: tuple[StepCode, ...]) -> Iterator[str]:
+    for step in steps:
+        for kernel in step.kernels:
+            yield kernel.text
+            yield from (a.text for a in kernel.arguments if isinstance(a, Routine))
