@@ -18,7 +18,7 @@ from graphwright.graph.types import TensorType
 from graphwright.ops.arithmetic import abs, square
 from graphwright.ops.case import Case, Reject, f32, i32
 from graphwright.ops.convert import builder
-from graphwright.ops.elementwise import Real, in_single_precision, lowered_in_single_precision
+from graphwright.ops.elementwise import Real, in_single_precision
 from graphwright.ops.error_function import erfc
 from graphwright.ops.exponential import exp, expm1, sigmoid
 from graphwright.ops.rectifier import Activation, Sloped
@@ -106,10 +106,8 @@ class Softplus(Real):
     def kernel(self, x: NDArray[Any]) -> Any:
         return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
-    @lowered_in_single_precision
     def lower(self, b: Any, x: Any) -> Any:
-        tail = b.call("log1p", b.call("exp", -b.intrinsic("fabs", x)))
-        return b.select(x > 0, x, 0) + tail  # which is nan for nan
+        return b.call("softplus", x)
 
     def gradient(self, x: Tensor, out: Tensor, g: Tensor) -> Tensor:
         return g * sigmoid(x)

@@ -277,11 +277,8 @@ class Logaddexp(Binary):
     identity_element = -math.inf
     ufunc = np.logaddexp
 
-    @lowered_in_single_precision
     def lower(self, b: Any, x: Any, y: Any) -> Any:
-        # Of equal ones, infinite ones too, the distance is 0; that of nan is nan.
-        distance = b.select(x.equals(y), 0, -b.intrinsic("fabs", x - y))
-        return b.select(x > y, x, y) + b.call("log1p", b.call("exp", distance))
+        return b.call("logaddexp", x, y)
 
     def gradient(self, x: Tensor, y: Tensor, out: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         # inf - inf has no value; there, as at every tie, the shares are equal.

@@ -117,7 +117,8 @@ def extreme(b: Any, better: Any, x: Any, y: Any) -> Any:
             is the nan of x; that of y takes two more, or none where y is known to be a number
     """
     chosen = b.select(better, y, x)
-    return b.select(y.differs(y), y, chosen) if y.floating else chosen
+    # With y in place of its nan, LLVM would join the conditions, and not see that instruction.
+    return b.select(y.differs(y), math.nan, chosen) if y.floating else chosen
 
 
 def limits(dtype: DType) -> tuple[bool | int | float, bool | int | float]:
