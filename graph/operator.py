@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import (
     TYPE_CHECKING,
@@ -20,13 +20,13 @@ from typing import (
     NamedTuple,
     TypeVar,
     cast,
-    dataclass_transform,
 )
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.graph.attribute_value import bind_attribute, frozen, is_symbolic
+from graphwright.graph.attributes import Attributes
 from graphwright.graph.dim import Size, Sizes, evaluate, names_of
 from graphwright.graph.errors import (
     AttributeValueError,
@@ -50,56 +50,6 @@ operators: dict[str, type[Operator]] = {}
 """Every registered operator by name: what the parser reads names with."""
 
 
-@dataclass_transform(frozen_default=True, eq_default=False)
-class _Attributes:
-    """What a subclass annotates is an attribute of its instances: set when they are made, by
-    position or by name, and never after.
-
-    They are dataclasses, but for what `dataclass` would write code for: that takes more time than
-    all else in the import of a large vocabulary.
-    """
-
-    attribute_names: ClassVar[tuple[str, ...]] = ()
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        if inspect.get_annotations(cls):
-            dataclasses.dataclass(init=False, eq=False, repr=False)(cls)
-            cls.attribute_names = tuple(field.name for field in dataclasses.fields(cast(Any, cls)))
-
-    def __init__(self, *values: Any, **named: Any) -> None:
-        fits = not named and len(values) == len(self.attribute_names)
-        given = values if fits else self._ordered(values, named)
-        self.__dict__.update(zip(self.attribute_names, given, strict=True))
-        self.__post_init__()
-
-    def __post_init__(self) -> None:
-        """For checks of the attributes."""
-
-    def _ordered(self, values: Sequence[Any], named: dict[str, Any]) -> list[Any]:
-        """One value for each attribute. Raises TypeError as Python does for wrong arguments."""
-        fields = dataclasses.fields(cast(Any, self))
-        parameters = [
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                default=inspect.Parameter.empty
-                if field.default is dataclasses.MISSING
-                else field.default,
-            )
-            for field in fields
-        ]
-        bound = inspect.Signature(parameters).bind(*values, **named)
-        bound.apply_defaults()
-        return list(bound.arguments.values())
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise dataclasses.FrozenInstanceError(f"operators are frozen: {name} can't be set")
-
-    def __delattr__(self, name: str) -> None:
-        raise dataclasses.FrozenInstanceError(f"operators are frozen: {name} can't be deleted")
-
-
 class Pruned(NamedTuple):
     """What is left of an operator, and which of its inputs and outputs."""
 
@@ -108,7 +58,7 @@ class Pruned(NamedTuple):
     outputs: Sequence[int]
 
 
-class Operator(_Attributes):
+class Operator(Attributes):
     """One operator. Subclasses are decorated with `@register` and define the methods below.
 
     The positional arguments of `infer`, `kernel` and `gradient` are the operator's inputs, under
@@ -233,6 +183,25 @@ class Operator(_Attributes):
         dense = self.view == "dense" and place.dense(x.shape)
         return dense_placement(out.shape) if dense else None
 
+    def lower(self, b: Any, *x: Any, **_: Any) -> Any:
+        """The native meaning, for one kernel of what many operators do to an element.
+
+        b: what writes instructions, the `Builder` of `graphwright.compiler.native.ir`
+        x: values in generated code, of any number of lanes, all of the same
+        Elementwise operators are given a value of each input, and give that of the output, for
+        all dtypes that they take. Reductions: see `graphwright.ops.reduction.Reduction`.
+        Without it, an operator is a step of its own, and runs by its kernel on NumPy.
+        """
+        raise self._incomplete("lower")
+
+    def lower_at(self, b: Any, indices: Sequence[Any], number: Callable[[Size], Any]) -> Any:
+        """Of an operator without inputs: the value of its output at an index.
+
+        indices: int64 values, one for each axis, of any number of lanes
+        number:  gives the value of a size, an int64 of one lane
+        """
+        raise self._incomplete("lower_at")
+
     def flops(self, *types: Any, **_: Any) -> Size:
         """Floating-point operations on inputs of these types; by default one per output element."""
         outputs = self.infer(*types)
@@ -308,6 +277,12 @@ class Operator(_Attributes):
         return tuple(names[:count]) + tuple(f"input {i}" for i in range(len(names), count))
 
     @property
+    def lowerable(self) -> bool:
+        """True when it has a native meaning: `lower`, or `lower_at` if it has no inputs."""
+        cls = type(self)
+        return cls.lower is not Operator.lower or cls.lower_at is not Operator.lower_at
+
+    @property
     def body(self) -> Graph | None:
         """The graph that a fused operator stands for, with the same inputs and outputs in order."""
         return None
@@ -374,6 +349,12 @@ def register(cls: Class) -> Class:
     if not isinstance(getattr(cls, "name", None), str):
         raise AttributeValueError(
             f"operator {cls.__name__} has no name", hint='give it one: name = "softplus"'
+        )
+    taken = [name for name in cls.attribute_names if hasattr(Operator, name)]
+    if taken:
+        raise AttributeValueError(
+            f"operator {cls.name}: {taken[0]!r} can't be an attribute",
+            hint="every operator has a method or a trait of that name: choose another one",
         )
     known = operators.get(cls.name)
     same = known is not None and known.__qualname__ == cls.__qualname__

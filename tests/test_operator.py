@@ -84,7 +84,21 @@ def test_what_is_no_operator_or_has_no_name_is_refused() -> None:
         register(int)  # type: ignore[type-var]
 
 
-@pytest.mark.parametrize("method", ["infer", "kernel", "gradient", "decompose", "batch", "tangent"])
+def test_an_attribute_named_as_a_method_is_refused() -> None:
+    class Bounded(Operator):
+        name = "test_bounded"
+
+        lower: float  # type: ignore[assignment]
+
+    with pytest.raises(AttributeValueError, match="test_bounded: 'lower' can't be an attribute"):
+        register(Bounded)
+
+
+METHODS = {"infer": 0, "kernel": 0, "gradient": 0, "decompose": 0, "batch": 1, "tangent": 3}
+METHODS |= {"lower": 1, "lower_at": 3}
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_what_an_operator_does_not_define_is_told_when_asked_for(method: str) -> None:
     @register
     class Bare(Operator):
@@ -93,7 +107,7 @@ def test_what_an_operator_does_not_define_is_told_when_asked_for(method: str) ->
         name = "test_bare"
 
     with pytest.raises(GraphwrightError, match=f"test_bare: no {method} is defined") as caught:
-        getattr(Bare(), method)(*[()] * {"batch": 1, "tangent": 3}.get(method, 0))
+        getattr(Bare(), method)(*[()] * METHODS[method])
     assert f"define {method} in class Bare" in str(caught.value)
 
 
