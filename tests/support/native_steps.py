@@ -12,7 +12,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from graphwright.compiler.native import copy, extremum_index, gather, joining, scatter
+from graphwright.compiler.native import (
+    copy,
+    cumulative,
+    extremum_index,
+    gather,
+    joining,
+    scatter,
+)
 from graphwright.compiler.native.generators import Kernels, generator_of
 from graphwright.compiler.native.ir import Function
 from graphwright.compiler.native.kernel import (
@@ -36,7 +43,7 @@ from graphwright.graph.types import TensorType
 Array: TypeAlias = np.ndarray[Any, Any]
 TileOrder: TypeAlias = Callable[[int], Iterable[tuple[int, int]]]
 
-GENERATORS = (copy, extremum_index, gather, joining, scatter)
+GENERATORS = (copy, cumulative, extremum_index, gather, joining, scatter)
 """The modules whose generators can be tried here: importing them registers those."""
 
 _GUARD = 128  # bytes before and behind what kernels write
