@@ -34,7 +34,7 @@ from graphwright.graph.source import here
 from graphwright.runtime.boundary import HEAD, Table, aligned_table, builtin, set_addresses
 from graphwright.runtime.processors import MOST_THREADS, processors, threads_asked_for
 
-_SHORT_SPIN, _LONG_SPIN = 10e-6, 50e-6  # seconds that a worker waits before it sleeps
+_SHORT_SPIN, _LONG_SPIN = 20e-6, 50e-6  # seconds that a worker waits before it sleeps
 
 
 def threads(count: int | None = None) -> int:

@@ -4,14 +4,18 @@ import ctypes
 import os
 import random
 import signal
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
-from support.native import counting, kernel, script, zeros
+from support.native import counting, kernel, meet, meeting, script, zeros
 
 import graphwright as gw
+from graphwright.compiler.native.objects import compile_module
+from graphwright.compiler.native.runner import REST, Pool, runner_text
+from graphwright.compiler.native.target import Target
 from graphwright.runtime.native_program import Base, KernelCall, NativeProgram, Stage
 from graphwright.runtime.pool import pool
 
@@ -78,6 +82,27 @@ def test_a_system_that_allows_no_more_threads_has_fewer(monkeypatch):
     assert (runs == 3).all() and len(workers()) == 2
 
 
+def test_what_starting_workers_gives_back_is_let_go():
+    gw.threads(2)
+    program, runs, table, result = counting(9, 1), zeros(9), pool().table, object()
+
+    def start():
+        table[Pool.STARTED] = 1
+        return result
+
+    before = int(table[Pool.START])
+    table[Pool.START] = id(start)
+    try:
+        count = sys.getrefcount(result)
+        for _ in range(10):
+            table[Pool.STARTED] = 0
+            assert program.run([runs]) == 0
+        assert sys.getrefcount(result) == count
+    finally:
+        table[Pool.START] = before
+        table[Pool.STARTED] = 0
+
+
 def test_an_interrupt_while_workers_start_leaves_none_behind(monkeypatch):
     start, started = threading.Thread.start, []
 
@@ -141,20 +166,40 @@ def test_several_python_threads_run_programs_at_once():
     assert wrong == [] and sorted(done) == list(range(6))
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_workers_wake_up_after_any_time_of_idleness(count):
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_all_threads_take_part_after_any_time_of_idleness(count):
     gw.threads(count)
     draw = random.Random(count)
+    program = meeting(count, 2)
+    rest = pool()._function(REST, None, ctypes.c_int64)
+    for _ in range(300):
+        assert meet(program, count, 2)
+        gap = draw.random()
+        if gap < 0.2:
+            time.sleep(gap / 100)
+        elif gap < 0.8:
+            rest(int(gap * 2 * pool().table[Pool.SHORT_SPIN]))  # about when workers fall asleep
+
+
+def test_those_left_asleep_by_a_small_stage_are_woken_by_a_larger_one():
+    gw.threads(4)
+    small, large, runs = counting(2, 1, 1), meeting(4, 1), zeros(2)
+    assert meet(large, 4, 1)
+    for _ in range(5):
+        time.sleep(0.02)  # all fall asleep; then one is woken
+        small.run([runs])
+        assert meet(large, 4, 1)
+
+
+def test_thousands_of_short_programs_with_gaps_run_every_tile():
+    gw.threads(2)
+    draw = random.Random(0)
     program, runs = counting(16, 3, 1), zeros(16)
-    rest = pool()._function("rest", None, ctypes.c_int64)
+    rest = pool()._function(REST, None, ctypes.c_int64)
     for times in range(1, 4001):
         assert program.run([runs]) == 0
-        gap = draw.random()
-        if gap < 0.02:
-            time.sleep(gap / 10)
-        elif gap < 0.8:
-            rest(int(gap * 1500))  # about as long as a worker spins
         assert (runs == 3 * times).all()
+        rest(draw.randrange(2 * int(pool().table[Pool.SHORT_SPIN])))
 
 
 def test_a_sleeping_caller_is_woken_by_the_last_worker():
@@ -197,3 +242,16 @@ def test_ctrl_c_is_answered_after_the_program_and_the_pool_goes_on():
     target[:] = 0
     assert program.run([source, target]) == 0
     assert (target == 100_000).all() and len(workers()) == 1
+
+
+# Other machines.
+
+
+@pytest.mark.parametrize(
+    "triple",
+    ["aarch64-unknown-linux-gnu", "arm64-apple-darwin", "x86_64-pc-windows-msvc", "riscv64-linux"],
+)
+@pytest.mark.parametrize("head", [16, 32])
+def test_the_runner_compiles_for_other_machines(triple, head):
+    target = Target.of(triple)
+    assert len(compile_module(runner_text(target.architecture, head), target)) > 1000

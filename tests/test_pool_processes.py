@@ -11,7 +11,7 @@ def ran_well(done):
 PROGRAM = """
 import os, sys, threading, time, warnings
 import graphwright as gw
-from support.native import counting, kernel, zeros
+from support.native import counting, kernel, meet, meeting, zeros
 warnings.simplefilter("ignore", DeprecationWarning)
 gw.threads(3)
 program, runs = counting(30, 20, 1, long=True), zeros(30)
@@ -19,6 +19,9 @@ def check():
     for _ in range(20):
         runs[:] = 0
         assert program.run([runs]) == 0 and (runs == 20).all()
+def all_take_part(count):
+    together = meeting(count, 3)
+    assert all(meet(together, count, 3) for _ in range(5))
 def names():
     return sorted(t.name for t in threading.enumerate() if t.name.startswith("graphwright-"))
 """
@@ -32,6 +35,7 @@ if child == 0:
     assert names() == []
     check()
     assert names() == ["graphwright-1", "graphwright-2"]
+    all_take_part(3)
     grandchild = os.fork()
     if grandchild == 0:
         gw.threads(2)
@@ -122,14 +126,16 @@ def test_without_futexes_workers_nap():
     code = """
 import time
 import graphwright as gw
-from support.native import counting, zeros
+from support.native import counting, meet, meeting, zeros
 from graphwright.runtime.pool import pool
 from graphwright.compiler.native.runner import Pool
 pool().table[Pool.FUTEX] = 0
 gw.threads(3)
 program, runs = counting(40, 10, 1, long=True), zeros(40)
+together = meeting(3, 2)
 for times in range(1, 500):
     assert program.run([runs]) == 0 and (runs == 10 * times).all()
+    assert times % 50 or meet(together, 3, 2)
     if times % 50 == 0:
         time.sleep(0.01)
 time.sleep(0.1)

@@ -216,7 +216,7 @@ over:
 
 ; Run the stages, up to the first that leaves something in the error slot, which is the result.
 ; Who finds the pool taken runs alone.
-define i64 @run_program(ptr %program) {
+define internal i64 @run_program(ptr %program) {
 entry:
   call void @patch(ptr %program)
   %error.at = field ptr %program, $program_error
@@ -275,7 +275,7 @@ leave:
 
 _CALL_RUN = """
 ; PyObject *call_run(PyObject *header, PyObject *list)
-define ptr @call_run(ptr %header, ptr %list) {
+define internal ptr @call_run(ptr %header, ptr %list) {
 entry:
   %program = part ptr %header, $array_data
   %pool = field ptr %program, $program_pool
@@ -353,7 +353,7 @@ give:
 
 _CALL_FITS = """
 ; PyObject *call_fits(PyObject *header, PyObject *const *arrays, Py_ssize_t count)
-define ptr @call_fits(ptr %header, ptr %arrays, i64 %count) {
+define internal ptr @call_fits(ptr %header, ptr %arrays, i64 %count) {
 entry:
   %program = part ptr %header, $array_data
   %pool = field ptr %program, $program_pool

@@ -166,7 +166,7 @@ over:
 }
 
 ; Ask all workers to leave.
-define void @dismiss(ptr %pool) {
+define internal void @dismiss(ptr %pool) {
 entry:
   %signal.at = getelementptr i64, ptr %pool, i64 $pool_signal
   %stop.at = getelementptr i64, ptr %pool, i64 $pool_stop
@@ -177,7 +177,7 @@ entry:
 }
 
 ; So many pauses.
-define void @rest(i64 %count) {
+define internal void @rest(i64 %count) {
 entry:
   br label %again
 again:
@@ -262,7 +262,7 @@ over:
 
 _WORK = """
 ; A worker, from its start till STOP.
-define void @work(ptr %pool, i64 %index) {
+define internal void @work(ptr %pool, i64 %index) {
 entry:
   %ticket.at = getelementptr i64, ptr %pool, i64 $pool_ticket
   %room.at = getelementptr i64, ptr %pool, i64 $pool_room

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from graphwright.compiler.native.objects import compiled
+from graphwright.compiler.native.runner import Pool
 from graphwright.runtime.native_program import Base, KernelCall, NativeProgram, Stage
+from graphwright.runtime.pool import pool
 
 # Each loops over its tiles; {body} is one of them.
 LOOP = """
@@ -78,6 +80,26 @@ end:
   %y = load volatile i64, ptr %scratch
   store i64 %y, ptr %b.i
   br label %done""",
+    # waits until `number` tiles wait: b[i] = 1 if they meet within some seconds. The argument
+    # after that is what lets others have the processor meanwhile.
+    "meet": """
+  %yield.at = getelementptr ptr, ptr %arguments, i64 3
+  %yield = load ptr, ptr %yield.at
+  %before = atomicrmw add ptr %a, i64 1 seq_cst
+  br label %wait
+wait:
+  %turn = phi i64 [0, %tile], [%turn.next, %again]
+  %there = load atomic i64, ptr %a seq_cst, align 8
+  %met = icmp sge i64 %there, %number
+  br i1 %met, label %store, label %again
+again:
+  %yielded = call i32 %yield()
+  %turn.next = add i64 %turn, 1
+  %patient = icmp slt i64 %turn.next, 20000000
+  br i1 %patient, label %wait, label %done
+store:
+  store i64 1, ptr %b.i
+  br label %done""",
     # stores number in a when tile 5 is run: a is the error slot
     "fail": """
   %is = icmp eq i64 %i, 5
@@ -106,6 +128,25 @@ def counting(tiles, stages, chunk=1, calls=1, **options):
         for number in range(calls)
     ]
     return NativeProgram([Stage(parts, chunk)] * stages, 1, **options)
+
+
+def meeting(count, stages):
+    """A program on two arrays: in each stage, `count` threads must be at work at the same time.
+
+    The first array has a number for each stage, 0 at the start; the second one for each tile.
+    """
+    giving_way = int(pool().table[Pool.YIELD])
+    made = []
+    for stage in range(stages):
+        slots = [Base(0, 8 * stage), Base(1, 8 * count * stage), count, giving_way]
+        made.append(Stage([KernelCall(kernel("meet"), slots, count)], 1))
+    return NativeProgram(made, 2, long=True)
+
+
+def meet(program, count, stages):
+    """Whether all meet in all stages."""
+    there, met = zeros(stages), zeros(stages * count)
+    return program.run([there, met]) == 0 and (met == 1).all()
 
 
 def zeros(count):
