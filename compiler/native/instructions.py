@@ -231,6 +231,10 @@ class Instructions:
         """x y + z, rounded once."""
         return self.intrinsic("fma", x, y, z)
 
+    def multiply_add(self, x: Value, y: Operand, z: Operand) -> Value:
+        """x y + z by an `fma` where the CPU has one, else rounded twice."""
+        return self.fma(x, y, z) if self.module.target.fma else x * y + z
+
     def variable(self, initial: Value) -> Variable:
         """A place that holds a value, at first the initial one."""
         name = self.fresh()
