@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, pairwise
 from sys import getrefcount
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphwright.compiler.native.generate import NativeCode, generate
-from graphwright.compiler.native.kernel import Address, Fault, Kernel, Number, Shared
+from graphwright.compiler.native.generate import NativeCode, StepCode, generate
+from graphwright.compiler.native.kernel import Address, Fault, Number, Shared
 from graphwright.compiler.native.kernel import Argument as Slot
 from graphwright.compiler.plan import Plan, Step
 from graphwright.graph.dim import evaluate
@@ -25,14 +26,14 @@ from graphwright.graph.evaluate import evaluate_graph, located
 from graphwright.runtime.boundary import aligned_table
 from graphwright.runtime.execute import aligned_bytes
 from graphwright.runtime.native_program import Argument, Base, KernelCall, NativeProgram, Stage
+from graphwright.runtime.stages import Call, Span, stages
 
 Array: TypeAlias = NDArray[Any]
 Part: TypeAlias = Callable[[list[Array]], object]
 
-SHARED_WORK = 10_000_000
-"""Picoseconds of work from which on threads share a kernel."""
-CHUNKS = 4
-"""Into how many pieces each thread's share of a grid is cut, so that all end at the same time."""
+LONG = 5_000_000
+"""Picoseconds of work from which on other Python threads may run meanwhile."""
+_ARENA, _SHARED = -1, -2  # where memory comes from, beside the buffers that lie elsewhere
 _HOLDERS = 4
 """References to a parameter's array when nobody else has it: the parameter's own, those of the two
 lists that a call makes, and the argument of `getrefcount`."""
@@ -53,7 +54,8 @@ class BoundPlan:
         self._error = aligned_table(1)
         self._constants = {number: frozen.array for number, frozen in plan.constants}
         self._places: dict[int, int | Base] = {}  # of buffers
-        self._place_buffers(layout.offsets)
+        self._offsets = layout.offsets
+        self._place_buffers()
         self.fresh = self._fresh()
         self._rewritten = self._in_place()
         self._computed = {number for step in plan.steps for number in step.outputs}
@@ -61,9 +63,9 @@ class BoundPlan:
 
     # Where values lie.
 
-    def _place_buffers(self, offsets: dict[int, int]) -> None:
+    def _place_buffers(self) -> None:
         values, start = self.plan.values, self._arena.ctypes.data
-        for buffer, offset in offsets.items():
+        for buffer, offset in self._offsets.items():
             self._places[buffer] = start + offset
         for number, array in self._constants.items():
             self._places[values[number].buffer] = array.ctypes.data
@@ -120,48 +122,62 @@ class BoundPlan:
     # Stages, and what lies between.
 
     def _bind(self, scratch: int) -> None:
-        stages: list[Stage] = []
-        between: list[tuple[int, Part]] = []  # with how many stages come before
+        """Lay out the native steps in stages, and the parts between steps on NumPy."""
+        calls: list[Call] = []
+        segments: list[list[Stage]] = []
+        between: list[Part] = []
         for step, code in zip(self.plan.steps, self.code.steps, strict=True):
-            if step.view:
-                continue
             if code.reason:
-                between.append((len(stages), self._on_numpy(step)))
-            for kernel in code.kernels:
-                call, chunk = self._call(kernel)
-                if call.tiles:
-                    stages.append(Stage([call], chunk))
+                segments.append(stages(calls))
+                between.append(self._on_numpy(step))
+                calls = []
+            calls += self._calls(step, code)
+        segments.append(stages(calls))
         self._program = NativeProgram(
-            stages,
+            [stage for segment in segments for stage in segment],
             len(self.plan.inputs) + len(self.plan.parameters) + len(self.fresh),
             [self._expected(number) for number in self.plan.inputs],
             error=self._error,
             scratch=scratch,
-            long=True,
+            long=sum(call.work for call in calls) >= LONG,
             held=[self._arena, self._shared, self.code],
         )
         self.fits = self._program.fits
         self._parts: list[Part] = [self._program.run]
         if between:
-            self._parts = []
-            start = 0
-            for end, part in between:
-                self._parts += [self._program.part(start, end), part]
-                start = end
-            self._parts.append(self._program.part(start, len(stages)))
+            ends = list(accumulate(len(segment) for segment in segments))
+            runs = [self._program.part(a, b) for a, b in pairwise([0, *ends])]
+            self._parts = [runs[0]]
+            for part, run in zip(between, runs[1:], strict=True):
+                self._parts += [part, run]
 
     def _expected(self, number: int) -> tuple[Any, tuple[int, ...]]:
         kind = self.plan.values[number].type.bind(self.sizes)
         return kind.dtype, evaluate(kind.shape, {})
 
-    def _call(self, kernel: Kernel) -> tuple[KernelCall, int]:
-        function = self.code.objects[kernel.text].address
-        arguments = [self._argument(slot) for slot in kernel.arguments]
-        tiles = evaluate(kernel.tiles, self.sizes)
-        chunk = 0
-        if tiles > 1 and evaluate(kernel.work, self.sizes) >= SHARED_WORK:
-            chunk = max(1, tiles // (CHUNKS * 2))
-        return KernelCall(function, arguments, tiles), chunk
+    def _calls(self, step: Step, code: StepCode) -> Iterator[Call]:
+        """The kernels of a step, on their arguments."""
+        reads = [self._span(number) for number in step.inputs]
+        writes = [self._span(number) for number in step.outputs]
+        for kernel in code.kernels:
+            tiles = evaluate(kernel.tiles, self.sizes)
+            if tiles:
+                function = self.code.objects[kernel.text].address
+                arguments = [self._argument(slot) for slot in kernel.arguments]
+                if kernel.shared:
+                    writes = [*writes, Span(_SHARED, 0, 1)]
+                call = KernelCall(function, arguments, tiles)
+                yield Call(call, evaluate(kernel.work, self.sizes), reads, writes)
+
+    def _span(self, number: int) -> Span:
+        """The memory that holds a value."""
+        buffer = self.plan.values[number].buffer
+        if buffer in self._offsets:
+            start = self._offsets[buffer]
+            return Span(
+                _ARENA, start, start + evaluate(self.plan.buffers[buffer].nbytes, self.sizes)
+            )
+        return Span(buffer, 0, 1)
 
     def _on_numpy(self, step: Step) -> Part:
         op = step.op.bind(self.sizes)

@@ -81,8 +81,8 @@ class Kernel:
     text:      the module
     arguments: what each slot of the table holds
     tiles:     how many tiles its grid has
-    work:      the floating-point operations of all tiles together, or as many cycles as memory
-               traffic takes: decides whether threads share it
+    work:      picoseconds of one core for all tiles together, about: decides whether threads
+               share it
     scratch:   bytes of memory that each thread needs for itself, its content lost between tiles
     shared:    bytes of memory that the kernels of the step share
     """

@@ -39,6 +39,9 @@ from graphwright.compiler.native.values import Index, Pointer, Value
 from graphwright.graph.dim import Size
 from graphwright.graph.dim import product as size_product
 
+PICOSECONDS = 14
+"""What a multiplication and an addition take on one core, about."""
+
 
 def contraction(product: Product, context: Context) -> Kernel:
     """The kernel of a product."""
@@ -51,7 +54,7 @@ def contraction(product: Product, context: Context) -> Kernel:
         text=module.text,
         arguments=frame.arguments.slots,
         tiles=size_product(product.batch) * blocks.row_tiles * blocks.column_tiles,
-        work=2 * size_product(product.batch) * product.rows * product.columns * product.depth,
+        work=PICOSECONDS * size_product(product.batch) * product.rows * product.columns * product.depth,
         scratch=blocks.scratch,
     )
 
