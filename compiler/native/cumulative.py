@@ -31,7 +31,7 @@ from graphwright.compiler.native.traversal import (
     tile_elements,
 )
 from graphwright.compiler.native.values import Index, Pointer, Value, Variable
-from graphwright.graph.dim import Size, ceildiv, product
+from graphwright.graph.dim import Size, ceildiv, maximum, product
 from graphwright.graph.dtype import DType, float32, is_floating
 from graphwright.ops.cumulative import CumMax, CumMin, CumProd, CumSum, Cumulative, LogCumSumExp
 from graphwright.ops.recurrence import LinearRecurrence
@@ -40,6 +40,7 @@ Step: TypeAlias = Callable[[Value, Sequence[Value]], Value]
 """The next value, of the one before and the elements of the operands."""
 
 _FEW_ROWS = 4  # too few to transpose for
+_LINES = 4  # vectors across the axis that are done together
 
 
 @generates(CumSum, CumProd, CumMax, CumMin)
@@ -190,7 +191,8 @@ class _Chain:
 def _across(frame: Frame, chain: _Chain, space: Space, length: Size) -> Size:
     b = frame.b
     itemsize = chain.dtype.itemsize
-    tiling = Tiling.of(space, tile_elements(itemsize, length))
+    lanes = _lanes(frame, chain, space)
+    tiling = Tiling.of(space, maximum(tile_elements(itemsize, length), lanes))
     steps = [frame.arguments.number(step) for step in space.steps]
     with rows_of(frame, tiling) as row:
 
@@ -206,7 +208,7 @@ def _across(frame: Frame, chain: _Chain, space: Space, length: Size) -> Size:
                 value = chain.advance(running, t.equals(0), elements)
                 chain.store(here[0], value, steps[0], mask)
 
-        along(b, row.length, _lanes(frame, chain, space), run)
+        along(b, row.length, lanes, run)
     return tiling.tiles
 
 
@@ -215,8 +217,12 @@ def _lanes(frame: Frame, chain: _Chain, space: Space) -> int:
     near = all(isinstance(step, int) and step in (0, 1) for step in space.steps)
     narrowest = min((pointer.dtype for pointer in chain.pointers), key=lambda d: d.itemsize)
     lanes = target.lanes(chain.dtype.itemsize)
-    few = isinstance(space.row, int) and 2 * space.row <= lanes
-    return lanes if not few and (near or gathers(target, narrowest)) else 1
+    row = space.row
+    if (isinstance(row, int) and 2 * row <= lanes) or not (near or gathers(target, narrowest)):
+        return 1
+    # Of what lies far apart, several cache lines at a time.
+    many = target.masked and (not isinstance(row, int) or row >= _LINES * lanes)
+    return _LINES * lanes if many else lanes
 
 
 def _by_blocks(frame: Frame, chain: _Chain, space: Space, side: int, length: Size) -> Size:

@@ -23,6 +23,7 @@ from graphwright.compiler.native.kernel import (
     kernel_function,
 )
 from graphwright.compiler.native.operand import Operand
+from graphwright.compiler.native.target import Target
 from graphwright.compiler.native.traversal import (
     PICOSECONDS_PER_BYTE,
     Row,
@@ -34,7 +35,8 @@ from graphwright.compiler.native.traversal import (
     tile_elements,
 )
 from graphwright.compiler.native.values import Index, Pointer, Value, Variable
-from graphwright.graph.dtype import float32, int64, is_floating
+from graphwright.graph.dim import maximum
+from graphwright.graph.dtype import DType, float32, int64, is_floating
 from graphwright.ops.reduction import ArgMax, ArgMin, IndexReduction
 
 _MOST_LANES = 16  # along the axis: places take 8 bytes each
@@ -53,7 +55,10 @@ def extremum_index(
     kept = out.strides[:axis] + out.strides[axis + 1 :] if op.keepdims else out.strides
     shape, strides = (each[:axis] + each[axis + 1 :] for each in (x.shape, x.strides))
     space = merged(shape, kept, strides)
-    tiling = Tiling.of(space, tile_elements(x.type.dtype.itemsize, length))
+    across = step != 1 and space.steps == (1, 1)
+    lanes = _lanes(context.target, x.type.dtype, across, step == 1)
+    elements = tile_elements(x.type.dtype.itemsize, length)
+    tiling = Tiling.of(space, maximum(elements, lanes) if across else elements)
     module = context.module()
     with kernel_function(module) as frame:
         number = frame.arguments.number
@@ -61,8 +66,6 @@ def extremum_index(
             frame.b, _elements(frame, x), number(length), number(step), isinstance(op, ArgMax)
         )
         goal = out.pointer(frame.arguments)
-        across = step != 1 and space.steps == (1, 1)
-        lanes = _lanes(context, search.x, across, step == 1)
         with _some(frame, search.length), rows_of(frame, tiling) as row:
             write = _across if across else _within
             write(frame, search, goal, row, space, lanes)
@@ -94,13 +97,10 @@ def _boolean(x: Operand) -> bool:
     return x.type.dtype.kind == "b"
 
 
-def _lanes(context: Context, x: Pointer, across: bool, near: bool) -> int:
-    target = context.target
+def _lanes(target: Target, dtype: DType, across: bool, near: bool) -> int:
     if across:
-        return 2 * target.lanes(max(x.dtype.itemsize, 4))
-    return (
-        min(target.lanes(x.dtype.itemsize), _MOST_LANES) if near or gathers(target, x.dtype) else 1
-    )
+        return 2 * target.lanes(max(dtype.itemsize, 4))
+    return min(target.lanes(dtype.itemsize), _MOST_LANES) if near or gathers(target, dtype) else 1
 
 
 def _across(

@@ -45,6 +45,11 @@ def transposed(b: Instructions, rows: Sequence[Value]) -> list[Value]:
     return block
 
 
+def interleaved(b: Instructions, x: Value, y: Value) -> Value:
+    """Lane 0 of `x`, lane 0 of `y`, lane 1 of `x` and so on: a vector twice as long."""
+    return shuffled(b, x, y, [place for i in range(x.lanes) for place in (i, x.lanes + i)])
+
+
 def shuffled(b: Instructions, x: Value, y: Value, places: Sequence[int]) -> Value:
     """A vector of lanes of two others: place i is lane i of `x`, place lanes + i that of `y`."""
     kind, lanes = x.type, len(places)

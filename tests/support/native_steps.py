@@ -18,6 +18,7 @@ from graphwright.compiler.native import (
     extremum_index,
     gather,
     joining,
+    random_bits,
     scatter,
 )
 from graphwright.compiler.native.generators import Kernels, generator_of
@@ -43,7 +44,7 @@ from graphwright.graph.types import TensorType
 Array: TypeAlias = np.ndarray[Any, Any]
 TileOrder: TypeAlias = Callable[[int], Iterable[tuple[int, int]]]
 
-GENERATORS = (copy, cumulative, extremum_index, gather, joining, scatter)
+GENERATORS = (copy, cumulative, extremum_index, gather, joining, random_bits, scatter)
 """The modules whose generators can be tried here: importing them registers those."""
 
 _GUARD = 128  # bytes before and behind what kernels write
