@@ -54,7 +54,11 @@ def contraction(product: Product, context: Context) -> Kernel:
         text=module.text,
         arguments=frame.arguments.slots,
         tiles=size_product(product.batch) * blocks.row_tiles * blocks.column_tiles,
-        work=PICOSECONDS * size_product(product.batch) * product.rows * product.columns * product.depth,
+        work=PICOSECONDS
+        * size_product(product.batch)
+        * product.rows
+        * product.columns
+        * product.depth,
         scratch=blocks.scratch,
     )
 
