@@ -5,7 +5,7 @@ tensors. Both are run in float64 on random inputs, drawn as the operators' own c
 agree to a part in 10⁹ of the largest element; so must the gradients along random weights of the
 outputs. Where values are given and have ties or kinks (`smooth=False`) gradients are left out.
 
-Torch is large and nothing else here needs it: without it (extra `bench`) these tests are skipped.
+Torch is large and nothing else here needs it: without it (extra `torch`) these tests are skipped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from graphwright.graph.tensor import Tensor
 from graphwright.testing.example import Example, Run, evaluated, seed
 from graphwright.testing.example import run as results
 
-torch = pytest.importorskip("torch", reason="torch is not installed: pip install -e '.[bench]'")
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install -e '.[torch]'")
 torch.set_num_threads(1)
 Unlike = import_module("support.torch_unlike").Unlike
 
