@@ -8,6 +8,7 @@ from support.machines import runnable
 from support.native_cases import check_cases, check_step
 from support.native_steps import reason_without
 
+from graphwright.compiler.native.math import FUNCTIONS
 from graphwright.graph.dim import dim
 from graphwright.graph.types import TensorType
 from graphwright.ops.cumulative import CumMax, CumMin, CumProd, CumSum, LogCumSumExp
@@ -52,6 +53,12 @@ def test_one_kernel_serves_every_size():
         x = RANDOM.normal(size=(n, m)).astype(np.float32)
         for op in (CumSum(0, False), CumSum(1, False), CumSum(1, True)):
             check_step(op, [x], types=kinds, sizes={"n": n, "m": m})
+
+
+def test_logarithms_of_sums_of_exponentials():
+    check_cases(LogCumSumExp, functions=FUNCTIONS, tolerance=2e-6)
+    x = RANDOM.normal(size=(20, 50)) * 30
+    check_step(LogCumSumExp(1, False), [x], functions=FUNCTIONS, tolerance=1e-13)
 
 
 def test_without_vector_functions_there_are_no_logarithms():

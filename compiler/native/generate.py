@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from graphwright.compiler.native import (
     copy,
+    cumulative,
+    extremum_index,
     fused,
     gather,
     joining,
+    random_bits,
     scatter,
-    transpose,
 )
 from graphwright.compiler.native.contraction import matmul
 from graphwright.compiler.native.generators import generator_of
@@ -26,7 +28,17 @@ from graphwright.compiler.native.operand import Operand
 from graphwright.compiler.native.target import Target
 from graphwright.compiler.plan import Plan, Step
 
-FAMILIES = (copy, fused, gather, joining, matmul, scatter, transpose)
+FAMILIES = (
+    copy,
+    cumulative,
+    extremum_index,
+    fused,
+    gather,
+    joining,
+    matmul,
+    random_bits,
+    scatter,
+)
 """The modules whose generators there are."""
 
 

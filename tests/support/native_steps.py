@@ -12,15 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from graphwright.compiler.native import (
-    copy,
-    cumulative,
-    extremum_index,
-    gather,
-    joining,
-    random_bits,
-    scatter,
-)
+from graphwright.compiler.native.generate import FAMILIES
 from graphwright.compiler.native.generators import Kernels, generator_of
 from graphwright.compiler.native.ir import Function
 from graphwright.compiler.native.kernel import (
@@ -43,9 +35,6 @@ from graphwright.graph.types import TensorType
 
 Array: TypeAlias = np.ndarray[Any, Any]
 TileOrder: TypeAlias = Callable[[int], Iterable[tuple[int, int]]]
-
-GENERATORS = (copy, cumulative, extremum_index, gather, joining, random_bits, scatter)
-"""The modules whose generators can be tried here: importing them registers those."""
 
 _GUARD = 128  # bytes before and behind what kernels write
 _NONSENSE = 0xA5
@@ -135,7 +124,7 @@ class Step:
         """What the operator's generator gives."""
         generator = generator_of(self.op)
         if generator is None:
-            return "no generator is registered"
+            return f"none of {len(FAMILIES)} modules has a generator for it"
         inputs, outputs = self._operands[: len(self.arrays)], self._operands[len(self.arrays) :]
         return generator(self.op, inputs, outputs, context)
 
