@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from graphwright.compiler.native import (
     copy,
+    creation,
     cumulative,
     extremum_index,
     fused,
@@ -30,6 +31,7 @@ from graphwright.compiler.plan import Plan, Step
 
 FAMILIES = (
     copy,
+    creation,
     cumulative,
     extremum_index,
     fused,
