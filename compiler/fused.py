@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, Literal, get_args
 
-from graphwright.compiler.group import Group
-from graphwright.compiler.iteration import Axes
+from graphwright.compiler.group import overwritten
 from graphwright.graph.closure import inline
 from graphwright.graph.dim import Size
 from graphwright.graph.dtype import short_name
@@ -22,7 +20,7 @@ from graphwright.graph.types import TensorType
 from graphwright.ops.case import Case, Reject, f32, f64
 from graphwright.ops.shapes import shape_text
 
-Kind = Literal["elementwise", "rows"]
+Kind = Literal["elementwise", "rows", "contraction"]
 
 KINDS = get_args(Kind)
 
@@ -31,7 +29,9 @@ def _example(kind: str) -> Graph:
     """A graph for the operator's own test cases."""
     with derived(Origin()):
         x0 = Input("x0", f32["n", 3])()
-        x1 = Input("x1", f32[3])()
+        x1 = Input("x1", f32[3, 3] if kind == "contraction" else f32[3])()
+        if kind == "contraction":
+            return Graph([x0, x1], [x0 @ x1 + x0])
         product = x0 * x1
         if kind == "elementwise":
             return Graph([x0, x1], [product + x0])
@@ -46,6 +46,7 @@ class Fused(Operator):
     kind:  `elementwise`: every operation works index by index
            `rows`: reductions over the same axes and elementwise work between them; what is not
            folded is the outer loop
+           `contraction`: a product of matrices and elementwise work on it
     graph: its inputs and outputs are the operator's, in order; no parameters, no updates
 
     It is a composite of a definition of its own, so that decomposing undoes fusing, and its
@@ -99,6 +100,7 @@ class Fused(Operator):
     cases = (
         Case(f32["n", 3], f32[3], kind="elementwise", graph=_example("elementwise")),
         Case(f32["n", 3], f32[3], kind="rows", graph=_example("rows")),
+        Case(f32["n", 3], f32[3, 3], kind="contraction", graph=_example("contraction")),
     )
     rejects = (
         Reject(
@@ -134,23 +136,7 @@ class Native(Fused):
     name = "native"
 
     def overwrites(self, output: int, inputs: int) -> Sequence[int]:
-        group, tensors = self._group, self.graph.inputs
-        made = group.outputs[output]
-        if made.axes not in (group.full, group.rows):
-            return ()  # each round of the loop would read what the one before has written
-        if made.axes == group.full and group.level[made.tensor] < group.last:
-            return ()  # a later sweep would read what is there no more
-        reads: dict[Tensor, set[Axes]] = {tensor: set() for tensor in tensors}
-        for refs in group.reads.values():
-            for ref in refs:
-                if ref.tensor in reads:
-                    reads[ref.tensor].add(ref.axes)
-        # Element by element, the place that is written must be the only one that was read.
-        return [i for i, tensor in enumerate(tensors) if reads[tensor] == {made.axes}]
-
-    @cached_property
-    def _group(self) -> Group:
-        return Group(self.graph)
+        return overwritten(self.graph, output)
 
     @property
     def body(self) -> None:

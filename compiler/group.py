@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from graphwright.compiler.iteration import Axes, Loop, Space, look, loop_of, reads_through, space_of
-from graphwright.graph.graph import Graph
+from graphwright.graph.graph import Graph, copy_node
 from graphwright.graph.leaf import Input
 from graphwright.graph.node import Node, Origin, derived
 from graphwright.graph.operator import Operator
@@ -111,9 +111,7 @@ class Group:
 
     def _output(self, tensor: Tensor) -> Ref:
         source = look(self._through, tensor, None).tensor
-        if source not in self.along:
-            raise ValueError("it gives what it is given")
-        return Ref(source, self.along[source])
+        return Ref(source, self.along.get(source) or self._axes_of(space_of(source.shape)))
 
     def ref(self, tensor: Tensor) -> Ref:
         """A computed tensor, where it is made."""
@@ -122,7 +120,7 @@ class Group:
     @property
     def last(self) -> int:
         """The last sweep over the folded axes; -1 when nothing is as large as the space."""
-        sweeps = [self.level[ref.tensor] for ref in self.outputs if ref.axes == self.full]
+        sweeps = [self.level.get(x.tensor, 0) for x in self.outputs if x.axes == self.full]
         sweeps += [self.level[node.outputs[0]] - 1 for node in self.reductions]
         return max(sweeps, default=-1)
 
@@ -138,11 +136,57 @@ def single(op: Operator, types: tuple[TensorType, ...]) -> Graph:
         return Graph(inputs, op.apply(*inputs))
 
 
+def epilogue(graph: Graph) -> tuple[Node, Graph]:
+    """The product in a graph of the kind `contraction`, and the work on it: a graph of its own.
+
+    The product is the first input of that.
+    """
+    (product,) = (node for node in graph.operations if node.op.contraction)
+    made = product.outputs[0]
+    with derived(Origin()):
+        given = Input("product", made.type)()
+    new = {made: given}
+    for node in graph.operations:
+        if node is not product:
+            copy_node(node, new)
+    outputs = [new.get(tensor, tensor) for tensor in graph.outputs]
+    read = {tensor for node in graph.operations if node is not product for tensor in node.inputs}
+    return product, Graph([given, *(x for x in graph.inputs if x in read)], outputs)
+
+
+def overwritten(graph: Graph, output: int) -> list[int]:
+    """The inputs of a group in whose memory an output of the same type may be computed."""
+    operands: tuple[Tensor, ...] = ()
+    inputs = graph.inputs
+    if any(node.op.contraction for node in graph.operations):
+        product, graph = epilogue(graph)
+        operands = product.inputs
+    group = Group(graph)
+    made = group.outputs[output]
+    if made.axes not in (group.full, group.rows):
+        return []  # each round of the loop would read what the one before has written
+    if made.axes == group.full and group.level.get(made.tensor, 0) < group.last:
+        return []  # a later sweep would read what is there no more
+    reads: dict[Tensor, set[Axes]] = {tensor: set() for tensor in inputs}
+    for refs in group.reads.values():
+        for ref in refs:
+            if ref.tensor in reads:
+                reads[ref.tensor].add(ref.axes)
+    # Element by element, the place that is written must be the only one that was read.
+    return [
+        place
+        for place, tensor in enumerate(inputs)
+        if reads[tensor] == {made.axes} and not any(tensor is x for x in operands)
+    ]
+
+
 def obstacle(graph: Graph) -> str | None:
     """Why there is no native code for a group; None when there is."""
     for node in graph.operations:
         if (node.op.elementwise or node.op.reduction) and not node.op.lowerable:
             return f"{node.op.name} has no native code"
+    if any(node.op.contraction for node in graph.operations):
+        _, graph = epilogue(graph)
     try:
         Group(graph)
     except ValueError as reason:

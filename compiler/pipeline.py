@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from graphwright.compiler.decompose import decompose
 from graphwright.compiler.fuse import fuse
+from graphwright.compiler.fuse_contractions import fuse_contractions
 from graphwright.compiler.join import join
 from graphwright.compiler.layout import layout
 from graphwright.compiler.log import Log
@@ -73,6 +74,7 @@ PIPELINE: tuple[Pass, ...] = (
 NATIVE_PIPELINE: tuple[Pass, ...] = (
     *PIPELINE[:-2],
     # The bodies of branches and loops are interpreted, operation by operation.
+    Pass(fuse_contractions, "fused_contractions", within=False),
     Pass(select, "selected", within=False),
     *PIPELINE[-2:],
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from graphwright.compiler.fused import Fused
-from graphwright.compiler.group import Group, obstacle, single
+from graphwright.compiler.group import Group, epilogue, obstacle, single
+from graphwright.compiler.native.contraction.epilogue import worked_product
 from graphwright.compiler.native.elementwise import elementwise_kernel
 from graphwright.compiler.native.generators import Kernels, Operands, generates
 from graphwright.compiler.native.kernel import Context
@@ -32,8 +33,11 @@ def _group(graph: Graph, inputs: Operands, outputs: Operands, context: Context) 
     reason = obstacle(graph)
     if reason is not None:
         return reason
+    given = dict(zip(graph.inputs, inputs, strict=True))
+    if any(node.op.contraction for node in graph.operations):
+        product, work = epilogue(graph)
+        return [worked_product(product, Group(work), given, list(outputs), context)]
     group = Group(graph)
     name = ", ".join(dict.fromkeys(node.op.name for node in group.operations if node.inputs))
     kernel = rows_kernel if group.folded else elementwise_kernel
-    given = dict(zip(graph.inputs, inputs, strict=True))
     return [kernel(name, group, given, list(outputs), context)]
