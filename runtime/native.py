@@ -52,7 +52,7 @@ class BoundPlan:
         self._arena = aligned_bytes(layout.peak)
         self._shared = aligned_bytes(max((evaluate(k.shared, sizes) for k in kernels), default=0))
         self._error = aligned_table(1)
-        self._constants = {number: frozen.array for number, frozen in plan.constants}
+        self._constants = {plan.values[n].buffer: frozen.array for n, frozen in plan.constants}
         self._places: dict[int, int | Base] = {}  # of buffers
         self._offsets = layout.offsets
         self._place_buffers()
@@ -67,8 +67,8 @@ class BoundPlan:
         values, start = self.plan.values, self._arena.ctypes.data
         for buffer, offset in self._offsets.items():
             self._places[buffer] = start + offset
-        for number, array in self._constants.items():
-            self._places[values[number].buffer] = array.ctypes.data
+        for buffer, array in self._constants.items():
+            self._places[buffer] = array.ctypes.data
         for position, number in enumerate((*self.plan.inputs, *self.plan.parameters)):
             self._places[values[number].buffer] = Base(position)
 
@@ -202,13 +202,14 @@ class BoundPlan:
         shape: Any = kind.shape
         item = kind.dtype.itemsize
         offset = evaluate(value.place.offset, self.sizes) * item
-        strides = tuple(item * evaluate(stride, self.sizes) for stride in value.place.strides)
+        strides: Any = tuple(item * evaluate(stride, self.sizes) for stride in value.place.strides)
+        if 0 in shape:
+            offset, strides = 0, None  # a view of nothing may start outside of its memory
         place = self._places[value.buffer]
         if isinstance(place, Base):
             position = place.array
             return lambda arrays: np.ndarray(shape, kind.dtype, arrays[position], offset, strides)
-        constant = self._constants.get(number)
-        base = self._arena if constant is None else constant
+        base = self._constants.get(value.buffer, self._arena)
         offset += place - base.ctypes.data
         array = np.ndarray(shape, kind.dtype, base, offset, strides)
         return lambda arrays: array
