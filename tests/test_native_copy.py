@@ -10,6 +10,7 @@ from support.native_steps import Step, together
 
 from graphwright.compiler.native.kernel import Context
 from graphwright.compiler.native.target import Target
+from graphwright.compiler.native.traversal import Space, merged
 from graphwright.graph.dim import dim
 from graphwright.graph.types import TensorType
 from graphwright.ops.checkpoint import Barrier
@@ -68,6 +69,14 @@ def test_outputs_with_strides_of_their_own():
     out = whole[::2, 1:11:2]
     check_step(Transpose((1, 0)), [x], outputs=[out])
     assert whole.sum() == x.sum()
+
+
+def test_axes_that_all_operands_walk_as_one_are_one():
+    n, dense = dim("n"), ((3 * dim("n"), dim("n"), 1),)
+    assert merged((2, 3, n), *dense) == Space((6 * n,), ((1,),))
+    assert merged((2, 1, 3), (3, 7, 1), (0, 0, 1)) == Space((2, 3), ((3, 1), (0, 1)))
+    assert merged((4, 3), (1, 1)) == Space((4, 3), ((1, 1),))
+    assert merged((1, 1), (5, 5)) == Space((1,), ((1,),))
 
 
 def test_equal_shapes_of_other_dtypes_share_their_code():

@@ -10,6 +10,7 @@ from support.native_steps import reason_without
 
 from graphwright.compiler.native.math import FUNCTIONS
 from graphwright.graph.dim import dim
+from graphwright.graph.dtype import as_dtype
 from graphwright.graph.types import TensorType
 from graphwright.ops.cumulative import CumMax, CumMin, CumProd, CumSum, LogCumSumExp
 from graphwright.ops.recurrence import LinearRecurrence
@@ -26,9 +27,9 @@ def test_cases(operator):
 
 
 @pytest.mark.parametrize("target", runnable(), ids=lambda target: target.cpu)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8", "uint32"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int8", "uint32"])
 def test_along_every_axis_and_both_ways(target, dtype):
-    x = (RANDOM.normal(size=(5, 37, 35)) * 3).astype(dtype)
+    x = (RANDOM.normal(size=(5, 37, 35)) * 3).astype(as_dtype(dtype))
     for operator in OPERATORS:
         for axis in range(3):
             for reverse in (False, True):

@@ -9,6 +9,7 @@ from support.native_cases import check_cases, check_step
 from support.native_steps import run_step
 
 from graphwright.graph.dim import dim
+from graphwright.graph.dtype import as_dtype, is_floating
 from graphwright.graph.errors import ShapeError
 from graphwright.graph.types import TensorType
 from graphwright.ops.reduction import ArgMax, ArgMin
@@ -23,11 +24,13 @@ def test_cases(operator):
 
 
 @pytest.mark.parametrize("target", runnable(), ids=lambda target: target.cpu)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8", "uint64", "bool"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float64", "float16", "bfloat16", "int8", "uint64", "bool"]
+)
 def test_ties_and_nan_along_every_axis(target, dtype):
     """Few values, so that many are equal; in every other row a few are nan."""
-    x = RANDOM.integers(0, 3, (4, 53, 37)).astype(dtype)
-    if x.dtype.kind == "f":
+    x = RANDOM.integers(0, 3, (4, 53, 37)).astype(as_dtype(dtype))
+    if is_floating(x.dtype):
         x[::2][RANDOM.random((2, 53, 37)) < 0.02] = np.nan
         x[1] = -np.inf
     for operator in OPERATORS:

@@ -35,6 +35,14 @@ def test_rows_and_elements(target, dtype):
         check_step(GatherNd(0), [x, tuples], target=target)
 
 
+def test_one_of_each_row():
+    """What the loss of a classifier picks: table, indices and output move on together."""
+    x = RANDOM.normal(size=(50, 7))
+    labels = RANDOM.integers(-7, 7, (50, 1))
+    check_step(GatherNd(1), [x, labels])
+    check_step(GatherNd(1), [x[::-1].T[:7].T, labels[::2].repeat(2, 0)])
+
+
 def test_one_kernel_serves_every_number_of_indices():
     kinds = [
         TensorType(np.dtype(np.float32), (dim("v"), dim("c"))),
@@ -52,6 +60,7 @@ def test_one_kernel_serves_every_number_of_indices():
 BAD = [
     (np.int64, 9),
     (np.int64, -10),
+    (np.int64, 2**40),  # so far away that reading there ends the process
     (np.int64, 2**62),
     (np.int64, -(2**63)),
     (np.uint64, 2**64 - 1),
@@ -71,6 +80,12 @@ def test_indices_out_of_range_are_reported_as_by_numpy(kind, bad):
             run_step(GatherNd(0), [x, indices[:, None]])
     with pytest.raises(InputError, match=f"index {bad} is out of range for axis 1 of size 9"):
         run_step(Take(1), [np.zeros((2, 9)), indices])
+
+
+def test_each_index_of_a_tuple_is_looked_at():
+    for bad in ([9, 0], [0, 4]):
+        with pytest.raises(InputError, match=f"index {max(bad)} is out of range"):
+            run_step(GatherNd(0), [np.zeros((9, 4)), np.array([[0, 0], bad])])
 
 
 def test_nothing_is_read_from_an_empty_axis():

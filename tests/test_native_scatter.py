@@ -11,6 +11,7 @@ from support.native_steps import Step, in_halves, run_step, shuffled, together
 from graphwright.compiler.native.kernel import Context
 from graphwright.compiler.native.target import Target
 from graphwright.graph.dim import dim
+from graphwright.graph.dtype import bfloat16
 from graphwright.graph.errors import InputError
 from graphwright.graph.types import TensorType
 from graphwright.ops.gather import ScatterAdd
@@ -26,13 +27,14 @@ def test_cases(operator):
 
 
 @pytest.mark.parametrize("target", runnable(), ids=lambda target: target.cpu)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int8])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int8, bfloat16()])
 def test_updates_come_in_the_order_of_their_indices(target, dtype):
     """Rounding depends on it: results are those of NumPy to the last bit."""
     x = (RANDOM.normal(size=(11, 150)) * 10).astype(dtype)
     indices = RANDOM.integers(-11, 11, (4, 20))
     updates = (RANDOM.normal(size=(4, 20, 150)) * 10).astype(dtype)
     check_step(ScatterAdd(0), [x, indices, updates], target=target)
+    check_step(ScatterAdd(0), [x, indices, np.asfortranarray(updates)], target=target)
     check_step(ScatterAdd(1), [x.T, indices, np.moveaxis(updates, 2, 0)], target=target)
     for mode in MODES:
         check_step(ScatterNd(0, mode), [x, indices[..., None], updates], target=target)
