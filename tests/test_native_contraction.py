@@ -105,7 +105,7 @@ def test_objects_for_arm():
     target = Target.of("aarch64-unknown-linux-gnu", "cortex-a72")
     given = [dense_operand(i, TensorType(float32, (5, 7) if i else (3, 5))) for i in range(2)]
     out = dense_operand(2, TensorType(float32, (3, 7)))
-    kernel = contraction(oriented(matmul_product(given, [out])), Context(target, {}))
+    [kernel] = contraction(oriented(matmul_product(given, [out])), Context(target, {}))
     held = [argument.text for argument in kernel.arguments if isinstance(argument, Routine)]
     check_objects_for_arm(kernel.text, *held)
 
@@ -160,6 +160,26 @@ def test_symbolic_sizes(batch):
             check(a, b, types=types, sizes=sizes)
 
 
+@pytest.mark.parametrize("way", range(4))
+@pytest.mark.parametrize("named", [False, True])
+def test_what_large_products_pack(way, named):
+    rng = np.random.default_rng(way)
+    for rows, depth, columns, dtype in [
+        (261, 270, 301, "f4"),
+        (140, 1000, 520, "f4"),
+        (300, 257, 290, "f8"),
+    ]:
+        a, b = numbers(rng, (rows, depth), dtype), numbers(rng, (depth, columns), dtype)
+        a = np.asfortranarray(a) if way & 1 else a
+        b = np.asfortranarray(b) if way & 2 else b
+        n, m, k = dim("n"), dim("m"), dim("k")
+        types = [TensorType(a.dtype, (n, k)), TensorType(a.dtype, (k, m))] if named else None
+        check(a, b, types=types, sizes={"n": rows, "m": columns, "k": depth})
+        if named:
+            check(a[:5], b, types=types, sizes={"n": 5, "m": columns, "k": depth})
+            check(a, b[:, :7], types=types, sizes={"n": rows, "m": 7, "k": depth})
+
+
 def test_results_with_strides():
     rng = np.random.default_rng(9)
     for rows, columns in [(1, 1), (9, 33), (50, 20)]:
@@ -191,9 +211,9 @@ def test_nan_and_infinity_stay_in_their_rows():
 
 def test_texts_are_shared_among_sizes():
     texts = set()
-    for rows, depth, columns in [(512, 784, 128), (1024, 256, 256), (640, 128, 640)]:
+    for rows, depth, columns in [(512, 784, 128), (1024, 256, 192), (640, 128, 100)]:
         shapes = [(rows, depth), (depth, columns), (rows, columns)]
         *given, out = (dense_operand(i, TensorType(float32, s)) for i, s in enumerate(shapes))
-        kernel = contraction(oriented(matmul_product(given, [out])), Context(Target.host(), {}))
+        [kernel] = contraction(oriented(matmul_product(given, [out])), Context(Target.host(), {}))
         texts |= {kernel.text, *(a.text for a in kernel.arguments if isinstance(a, Routine))}
     assert len(texts) == 2

@@ -36,7 +36,7 @@ def _group(graph: Graph, inputs: Operands, outputs: Operands, context: Context) 
     given = dict(zip(graph.inputs, inputs, strict=True))
     if any(node.op.contraction for node in graph.operations):
         product, work = epilogue(graph)
-        return [worked_product(product, Group(work), given, list(outputs), context)]
+        return worked_product(product, Group(work), given, list(outputs), context)
     group = Group(graph)
     name = ", ".join(dict.fromkeys(node.op.name for node in group.operations if node.inputs))
     kernel = rows_kernel if group.folded else elementwise_kernel

@@ -1,114 +1,221 @@
 """How a product is cut into tiles, and what of it is packed: by its sizes and strides alone.
 
 The number of threads has no say, so neither has it in the result. There should be enough tiles to
-share, and each should be worth being shared. What lies well is read where it lies; a tile packs
+share, and each should be worth being shared. What lies well is read where it lies. A factor is
+packed if something is computed of it, if its elements are narrower than what they are multiplied
+in, or if its strides don't suit the routine: the rows of the right one don't run along vectors, or
+a step along k goes so far that each finds itself in another page of memory.
 
-- the left factor, if something is computed of it or its elements are narrower than what they are
-  multiplied in;
-- panels of the right factor, in these cases too, and where its rows don't run along vectors.
-
-Packing costs the same for few rows as for many, so tiles that pack have more rows.
+Tiles pack panels of the right factor, each when it comes to it: then they are in the second-level
+cache. That costs the same for few rows as for many, so such tiles have many. Parts of the left
+factor are needed by all tiles of the same rows, so what is far there is packed once, before.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from graphwright.compiler.native.contraction.panel import (
     masked,
     panel_columns,
     tile_rows,
-    tile_vectors,
 )
 from graphwright.compiler.native.contraction.product import Factor, Product
 from graphwright.compiler.native.target import Target
-from graphwright.graph.dim import Size, ceildiv
+from graphwright.graph.dim import Size, ceildiv, minimum
 from graphwright.graph.dtype import DType
 
 # Rows of the buffer that an epilogue reads: with 3 vectors of 64 bytes, 12 KiB.
 BUFFER_ROWS = 64
 
+# Rows of a tile for which it pays to pack what could be read as it lies.
+ROWS_WORTH_PACKING = 64
+
 _LEAST_WORK, _MOST_WORK = 500_000, 8_000_000  # floating-point operations in a tile
 _TILES = 64  # as many as there may be, as long as each has work enough
 _UNKNOWN = 256  # stands for symbolic sizes where work is guessed
+_WORTH_PACKING = 30_000_000  # floating-point operations of a product of which parts are packed once
+_FAR = 1024  # bytes that a step along k may go before that counts as far
+_MOST_SHARED = 1 << 26  # bytes of what is packed once, at most
+_FEW_TILES = 12  # as many there should be, even of those that pack
+_MOST_ROWS = 1024  # in a tile
+
+
+class Source(Enum):
+    """Where the routine reads a factor."""
+
+    DIRECT = "as it lies"
+    TILE = "packed by each tile"
+    ONCE = "packed once"
 
 
 @dataclass(frozen=True)
 class Blocking:
-    """How the kernel of a product goes about it.
+    """How the kernels of a product go about it.
 
     row_tiles:     tiles of the rows of each matrix of the stack
-    column_tiles:  tiles of its columns
+    column_tiles:  tiles of its columns: of whole panels
     single:        whether it is known now that there is one tile
-    panel_vectors: the most vectors of columns that the routine takes at once
-    panel_columns: the columns of so many vectors
-    pack_left:     whether tiles pack the left factor, `left_by_columns` with whole columns
-                   following one another, else rows; one starts `left_line` elements after another
-    pack_right:    whether panels of the right factor are packed, `transposed` if its columns are
-                   what follows one another; `right_computed` if not just copied
+    panel_columns: the most columns that the routine takes at once
+    left, right:   where the factors are read
+    left_once:     whether the left factor is packed once, as a size: 1, or 0 where there turn out
+                   to be too few columns
+    left_computed: whether more than a copy is packed
+    by_columns:    whether the left factor's columns are what follows one another in memory
+    by_rows:       whether the right factor's columns are: panels are transposed while packed
+    left_line:     elements from one row of what a tile packs of the left factor to the next, or
+                   from one column
+    right_must:    whether the right factor can't be read as it lies: else a tile of few rows does
     buffered:      whether an epilogue does something to the product, before or instead of storing
-    left_at …:     where the packed elements and the buffer are in the scratch memory: elements
-    scratch:       how much there is of that: bytes
+    left_at …:     where the packed elements and the buffer are in a thread's own memory, or in
+                   shared memory if packed once: elements
+    scratch:       how much there is of the former: bytes
+    shared:        of the latter
     """
 
     row_tiles: Size
     column_tiles: Size
     single: bool
-    panel_vectors: int
     panel_columns: int
-    pack_left: bool
-    left_by_columns: bool
-    left_line: Size
-    pack_right: bool
+    left: Source
+    right: Source
+    left_once: Size
+    left_computed: bool
     right_computed: bool
-    transposed: bool
+    by_columns: bool
+    by_rows: bool
+    left_line: Size
+    right_must: bool
     buffered: bool
     left_at: Size
     right_at: Size
-    buffer_at: Size
     scratch: Size
+    shared: Size
 
 
 def blocking(product: Product, target: Target) -> Blocking:
     """How to go about a product."""
-    dtype = product.dtype
-    panel = panel_columns(dtype, target)
-    whole = masked(dtype, target) or _multiple(product.columns, target.lanes(dtype.itemsize))
-    right = product.right.first
-    pack_left = _computed(product.left, dtype)
-    along = right.column == 1 or product.columns == 1
-    right_computed = _computed(product.right, dtype)
-    pack_right = right_computed or not along or not whole
-    out = product.out.matrices[0]
-    plain = product.out.begin is None and out.operand.type.dtype == dtype
-    buffered = not (plain and whole and (out.column == 1 or product.columns == 1))
-    most_rows, most_columns = _tile(product, panel, tile_rows(target), pack_right)
-    row_tiles = ceildiv(product.rows, most_rows)
-    column_tiles = ceildiv(product.columns, most_columns)
-    left_by_columns = product.left.first.row == 1 and product.left.first.column != 1
-    left_line = (most_rows if left_by_columns else product.depth) + 16
-    left = left_line * (product.depth if left_by_columns else most_rows) if pack_left else 0
-    left = 16 * ceildiv(left, 16)
-    right_size = panel * (product.depth + 15) if pack_right else 0
-    buffer = panel * BUFFER_ROWS if buffered else 0
-    return Blocking(
-        row_tiles=row_tiles,
-        column_tiles=column_tiles,
-        single=row_tiles == 1 and column_tiles == 1 and not product.batch,
-        panel_vectors=tile_vectors(target),
-        panel_columns=panel,
-        pack_left=pack_left,
-        left_by_columns=left_by_columns,
-        left_line=left_line,
-        pack_right=pack_right,
-        right_computed=right_computed,
-        transposed=right.row == 1 and right.column != 1,
-        buffered=buffered,
-        left_at=buffer,
-        right_at=buffer + left,
-        buffer_at=0,
-        scratch=(buffer + left + right_size) * dtype.itemsize,
-    )
+    return _Choice(product, target).blocking()
+
+
+class _Choice:
+    """Makes the choices, one from another."""
+
+    def __init__(self, product: Product, target: Target) -> None:
+        self.product = product
+        self.target = target
+        self.dtype = product.dtype
+        self.panel = panel_columns(self.dtype, target)
+        self.height = tile_rows(target)
+        self.lanes = target.lanes(self.dtype.itemsize)
+        self.rows, self.columns, self.depth, self.count = (
+            max(size, 1) if isinstance(size, int) else _UNKNOWN
+            for size in (product.rows, product.columns, product.depth, _count(product))
+        )
+        # Whether vectors may reach beyond the last column, and be masked there.
+        self.whole = masked(self.dtype, target) or _multiple(product.columns, self.lanes)
+        total = 2 * self.rows * self.columns * self.depth
+        self.heavy = total >= _WORTH_PACKING and not product.batch and self.depth >= 2 * self.lanes
+        self.wanted = min(max(total * self.count // _TILES, _LEAST_WORK), _MOST_WORK)
+
+    def blocking(self) -> Blocking:
+        product, left, right = self.product, self.left(), self.right()
+        most_rows, most_columns = self.tile(left, right)
+        row_tiles = ceildiv(product.rows, most_rows)
+        column_tiles = ceildiv(product.columns, most_columns)
+        line = (most_rows if self.by_columns else product.depth) + self.lanes
+        depth = self.lanes * ceildiv(product.depth, self.lanes)
+        left_size = line * (depth if self.by_columns else most_rows)
+        left_once = self.height * ceildiv(product.rows, self.height) * depth
+        buffer = self.panel * BUFFER_ROWS if self.buffered else 0
+        own = buffer + (left_size if left is Source.TILE else 0)
+        return Blocking(
+            row_tiles=row_tiles,
+            column_tiles=column_tiles,
+            single=row_tiles == 1 and column_tiles == 1 and not product.batch,
+            panel_columns=self.panel,
+            left=left,
+            right=right,
+            left_once=_if_many(product.columns, self.left_must),
+            left_computed=self.left_must,
+            right_computed=_computed(product.right, self.dtype),
+            by_columns=self.by_columns,
+            by_rows=product.right.first.row == 1 and product.right.first.column != 1,
+            left_line=line,
+            right_must=self.right_must,
+            buffered=self.buffered,
+            left_at=0 if left is Source.ONCE else buffer,
+            right_at=own,
+            scratch=(own + (self.panel * depth if right is Source.TILE else 0))
+            * self.dtype.itemsize,
+            shared=(left_once if left is Source.ONCE else 0) * self.dtype.itemsize,
+        )
+
+    @property
+    def by_columns(self) -> bool:
+        first = self.product.left.first
+        return first.row == 1 and first.column != 1
+
+    @property
+    def left_must(self) -> bool:
+        """Whether the left factor can't be read as it lies."""
+        return _computed(self.product.left, self.dtype)
+
+    @property
+    def right_must(self) -> bool:
+        along = self.product.right.first.column == 1 or self.product.columns == 1
+        return _computed(self.product.right, self.dtype) or not along or not self.whole
+
+    @property
+    def buffered(self) -> bool:
+        out = self.product.out.matrices[0]
+        plain = self.product.out.begin is None and out.operand.type.dtype == self.dtype
+        return not (plain and self.whole and (out.column == 1 or self.product.columns == 1))
+
+    def left(self) -> Source:
+        many = self.columns >= 2 * self.panel and self.worth(self.rows)
+        far = self.left_must or self.far(self.product.left.first.column)
+        if self.by_columns and many and far:
+            return Source.ONCE
+        return Source.TILE if self.left_must else Source.DIRECT
+
+    def right(self) -> Source:
+        far = self.worth(self.columns) and self.far(self.product.right.first.row)
+        return Source.TILE if self.right_must or far else Source.DIRECT
+
+    def worth(self, lines: int) -> bool:
+        """Whether it may pay to pack what need not be packed, in so many lines along k."""
+        small = lines * self.depth * self.dtype.itemsize <= _MOST_SHARED
+        return self.heavy and small and self.rows >= 16 * self.height
+
+    def far(self, step: Size) -> bool:
+        """Whether a step along k goes far."""
+        return not isinstance(step, int) or abs(step) * self.dtype.itemsize >= _FAR
+
+    def tile(self, left: Source, right: Source) -> tuple[int, int]:
+        """The most rows and columns of a tile."""
+        height, panel = self.height, self.panel
+        if right is Source.TILE:
+            parts = -(-_FEW_TILES // -(-self.columns // panel))
+            high = max(-(-self.rows // parts), 16 * height)
+            return -(-min(high, _MOST_ROWS) // height) * height, panel
+        least = 2 * height
+        wide = _shares(self.columns, 3 * panel, panel)
+        high = max(self.wanted // (2 * wide * self.depth) // height * height, least)
+        if isinstance(self.product.rows, int):
+            high = min(high, -(-self.rows // height) * height)
+        while wide > panel and high * wide * self.depth > self.wanted:
+            wide = max(wide // 2 // panel * panel, panel)
+        return high, wide
+
+
+def _count(product: Product) -> Size:
+    """How many matrices the stack has."""
+    count: Size = 1
+    for size in product.batch:
+        count = count * size
+    return count
 
 
 def _multiple(size: Size, of: int) -> bool:
@@ -119,23 +226,9 @@ def _computed(factor: Factor, dtype: DType) -> bool:
     return factor.compute is not None or factor.dtype != dtype
 
 
-def _tile(product: Product, panel: int, height: int, packs: bool) -> tuple[int, int]:
-    """The most rows and columns of a tile."""
-    rows, columns, depth, *batch = (
-        max(size, 1) if isinstance(size, int) else _UNKNOWN
-        for size in (product.rows, product.columns, product.depth, *product.batch)
-    )
-    total = 2 * rows * columns * depth
-    for size in batch:
-        total *= size
-    wanted = min(max(total // _TILES, _LEAST_WORK), _MOST_WORK)
-    least = 16 * height if packs else 2 * height
-    wide = _shares(columns, 3 * panel, panel)
-    high = max(wanted // (2 * wide * depth) // height * height, least)
-    high = min(high, -(-rows // height) * height) if isinstance(product.rows, int) else high
-    while wide > panel and 2 * high * wide * depth > 2 * wanted:
-        wide = max(wide // 2 // panel * panel, panel)
-    return high, wide
+def _if_many(size: Size, must: bool) -> Size:
+    """1 if there are enough rows or columns of the other factor to pack this one; 1 if it must."""
+    return 1 if must or isinstance(size, int) else minimum(size // 64, 1)
 
 
 def _shares(size: int, most: int, unit: int) -> int:

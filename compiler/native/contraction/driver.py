@@ -11,31 +11,41 @@ text, whatever their sizes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from graphwright.compiler.native.contraction.blocking import BUFFER_ROWS, Blocking, blocking
+from graphwright.compiler.native.contraction.blocking import (
+    BUFFER_ROWS,
+    ROWS_WORTH_PACKING,
+    Blocking,
+    Source,
+    blocking,
+)
+from graphwright.compiler.native.contraction.grid import Grid, Tile, stacks
 from graphwright.compiler.native.contraction.packing import (
     Packing,
-    call_transposing,
     pack_lines,
-    pack_transposed,
-    transposing,
+    pack_panel,
     vector_loop,
 )
 from graphwright.compiler.native.contraction.panel import call_panel, panel, tile_rows
+from graphwright.compiler.native.contraction.prepack import left_once
 from graphwright.compiler.native.contraction.product import (
     Line,
     LineWriter,
-    Matrix,
     Place,
     Product,
     Write,
 )
 from graphwright.compiler.native.ir import Builder
-from graphwright.compiler.native.kernel import Context, Frame, Kernel, Routine, kernel_function
-from graphwright.compiler.native.values import Index, Pointer, Value
+from graphwright.compiler.native.kernel import (
+    Context,
+    Frame,
+    Kernel,
+    Routine,
+    Shared,
+    kernel_function,
+)
+from graphwright.compiler.native.values import Pointer, Value
 from graphwright.graph.dim import Size
 from graphwright.graph.dim import product as size_product
 
@@ -43,241 +53,189 @@ PICOSECONDS = 14
 """What a multiplication and an addition take on one core, about."""
 
 
-def contraction(product: Product, context: Context) -> Kernel:
-    """The kernel of a product."""
+def contraction(product: Product, context: Context) -> list[Kernel]:
+    """The kernels of a product, the last of which multiplies."""
     blocks = blocking(product, context.target)
     module = context.module()
     with kernel_function(module) as frame:
-        _Driver(frame, product, blocks, Routine(panel(product.dtype, context.target))).write()
-    return Kernel(
+        _Driver(frame, product, blocks).write()
+    count = size_product(product.batch)
+    kernel = Kernel(
         name="matrix product",
         text=module.text,
         arguments=frame.arguments.slots,
-        tiles=size_product(product.batch) * blocks.row_tiles * blocks.column_tiles,
-        work=PICOSECONDS
-        * size_product(product.batch)
-        * product.rows
-        * product.columns
-        * product.depth,
+        tiles=count * blocks.row_tiles * blocks.column_tiles,
+        work=count * product.rows * product.columns * product.depth * PICOSECONDS,
         scratch=blocks.scratch,
     )
+    if blocks.left is not Source.ONCE:
+        return [kernel]
+    kernels = [left_once(product, blocks, context), kernel]
+    return [replace(kernel, shared=blocks.shared) for kernel in kernels]
 
 
 @dataclass(frozen=True)
-class _Stack:
-    """A matrix of each of a stack: where the first is, and elements from one to the next."""
+class _Left:
+    """Rows of the left factor as the routine reads them.
 
-    place: Place
-    steps: tuple[Value, ...]
+    block:  elements from the rows of one of its tiles to those of the next
+    row:    elements from one row to the next in a tile
+    column: elements to the next k
+    """
 
-
-@dataclass(frozen=True)
-class _Tile:
-    """A tile of the product: where it starts in each matrix and in the product, and its sizes."""
-
-    left: tuple[Place, ...]
-    right: tuple[Place, ...]
-    out: tuple[Place, ...]
-    batch: tuple[Index, ...]
+    pointer: Pointer
+    block: Value
     row: Value
     column: Value
-    rows: Value
-    columns: Value
 
 
 class _Driver:
-    """Writes the kernel."""
+    """Writes the kernel that multiplies."""
 
-    def __init__(self, frame: Frame, product: Product, blocks: Blocking, routine: Routine) -> None:
+    def __init__(self, frame: Frame, product: Product, blocks: Blocking) -> None:
         self.frame = frame
         self.b = b = frame.b
         self.product = product
         self.blocks = blocks
         self.dtype = product.dtype
         self.height = tile_rows(b.module.target)
-        self.lanes = b.module.target.lanes(self.dtype.itemsize)
         arguments = frame.arguments
+        routine = Routine(panel(product.dtype, b.module.target))
         self.routine = arguments.pointer(routine, self.dtype)
-        self.rows, self.columns, self.depth = (
-            arguments.value(size) for size in (product.rows, product.columns, product.depth)
-        )
+        self.grid = Grid(frame, product, blocks)
+        self.depth = arguments.value(product.depth)
         self.left, self.right, self.out = (
-            tuple(self._stack(m) for m in part.matrices)
-            for part in (product.left, product.right, product.out)
+            stacks(arguments, part.matrices) for part in (product.left, product.right, product.out)
         )
-        if not blocks.single:
-            self.row_tiles = arguments.value(blocks.row_tiles)
-            self.column_tiles = arguments.value(blocks.column_tiles)
-            self.batch = [arguments.value(size) for size in product.batch]
-        self.left_pack = self._scratch(blocks.left_at)
-        self.right_pack = self._scratch(blocks.right_at)
-        self.buffer = self._scratch(blocks.buffer_at)
-        if blocks.pack_left:
-            self.left_line = arguments.value(blocks.left_line)
-        self.transposing: Pointer | None = None
-        if blocks.pack_right and blocks.transposed and not blocks.right_computed:
-            text = transposing(self.dtype, b.module.target)
-            self.transposing = arguments.pointer(Routine(text), self.dtype)
+        self.left_pack = self._memory(blocks.left, blocks.left_at)
+        self.right_pack = self._memory(blocks.right, blocks.right_at)
+        self.left_line = self._slot(blocks.left is Source.TILE, blocks.left_line)
+        self.left_is_packed = self._slot(blocks.left is Source.ONCE, blocks.left_once)
         self.line_writer = (product.out.begin or _store)(frame)
 
-    def _stack(self, given: Matrix) -> _Stack:
-        """Strides along columns are part of the text where they are 0 or 1: what loads, and how."""
-        arguments = self.frame.arguments
-        column = given.column
-        known = column if isinstance(column, int) and column in (0, 1) else None
-        place = Place(
-            given.operand.pointer(arguments),
-            arguments.value(given.row),
-            known if known is not None else arguments.value(column),
-        )
-        return _Stack(place, tuple(arguments.value(step) for step in given.batch))
+    def _slot(self, needed: bool, size: Size) -> Value:
+        return self.frame.arguments.value(size) if needed else self.b.index(0)
 
-    def _scratch(self, offset: Size) -> Pointer:
+    def _memory(self, source: Source, offset: Size) -> Pointer:
+        """Where a factor is packed."""
+        if source is Source.ONCE:
+            where = Shared(offset * self.dtype.itemsize)
+            return self.frame.arguments.pointer(where, self.dtype)
         base = Pointer(self.frame.scratch, self.dtype)
-        if isinstance(offset, int) and offset == 0:
+        if source is Source.DIRECT or offset == 0:
             return base
         return self.b.shifted(base, self.frame.arguments.value(offset))
 
     def write(self) -> None:
-        with self._tiles() as tile:
-            if self.blocks.pack_left:
-                self._pack_left(tile)
-            with self._panels(tile.columns) as (start, stop):
-                self._panel(tile, start, stop - start)
-
-    # Which tile.
-
-    @contextmanager
-    def _tiles(self) -> Iterator[_Tile]:
-        b, parts = self.b, (self.left, self.right, self.out)
-        if self.blocks.single:
-            left, right, out = ([stack.place for stack in part] for part in parts)
-            places = tuple(left), tuple(right), tuple(out)
-            yield _Tile(*places, (), b.index(0), b.index(0), self.rows, self.columns)
-            return
-        with b.loop(self.frame.first, self.frame.last, name="tile") as number:
-            b.comment("the tile's columns, its rows, and its matrix of the stack")
-            batch, row_tile, column_tile = self._digits(number)
-            row, rows = self._share(row_tile, self.row_tiles, self.rows, self.height)
-            column, columns = self._share(column_tile, self.column_tiles, self.columns, self.lanes)
-            left, right, out = ([self._matrix(stack, batch) for stack in part] for part in parts)
-            yield _Tile(
-                tuple(place.at(b, row, 0) for place in left),
-                tuple(place.at(b, 0, column) for place in right),
-                tuple(place.at(b, row, column) for place in out),
-                batch,
-                row,
-                column,
-                rows,
-                columns,
-            )
-
-    def _digits(self, number: Value) -> tuple[tuple[Value, ...], Value, Value]:
-        """Which matrix of the stack, and which tile of its rows and of its columns."""
         b = self.b
-        digits = []
-        for base in (self.column_tiles, self.row_tiles, *reversed(self.batch[1:])):
-            digits.append(b.remainder(number, base))
-            number = number / base
-        column_tile, row_tile, *stack = digits
-        return (number, *reversed(stack)) if self.batch else (), row_tile, column_tile
+        with self.grid.tiles() as tile:
+            left_places = [stack.at(b, tile.batch).at(b, tile.row, 0) for stack in self.left]
+            right_places = [stack.at(b, tile.batch) for stack in self.right]
+            out_places = [stack.at(b, tile.batch).at(b, tile.row, 0) for stack in self.out]
+            left = self._left(tuple(left_places), tile)
+            with b.loop(tile.first, tile.last, name="panel") as number:
+                start, columns = self.grid.panels.bounds(number)
+                right = tuple(place.at(b, 0, start) for place in right_places)
+                source, line = self._right(right, tile, columns)
+                out = tuple(place.at(b, 0, start) for place in out_places)
+                self._multiply(tile, left, source, line, out, start, columns)
 
-    def _share(self, part: Value, parts: Value, size: Value, unit: int) -> tuple[Value, Value]:
-        """Where a tile starts along an axis, and its size: whole units, as many as in the others
-        or one more or less."""
-        units = (size + (unit - 1)) / unit
-        first = part * units / parts * unit
-        last = (part + 1) * units / parts * unit
-        return first, self.b.intrinsic("smin", last, size) - first
-
-    def _matrix(self, stack: _Stack, batch: tuple[Value, ...]) -> Place:
-        """The matrix of a stack."""
-        place = stack.place
-        if not batch:
-            return place
-        index = self.b.index(0)
-        for number, step in zip(batch, stack.steps, strict=True):
-            index = number * step + index
-        return replace(place, pointer=self.b.shifted(place.pointer, index))
-
-    # What is done for it.
-
-    @contextmanager
-    def _panels(self, columns: Value) -> Iterator[tuple[Value, Value]]:
-        """First and last column of each panel: as wide as the others, or one vector more."""
-        b, most = self.b, self.blocks.panel_vectors
-        vectors = (columns + (self.lanes - 1)) / self.lanes
-        panels = (vectors + (most - 1)) / most
-        start = b.variable(b.index(0))
-        with b.loop(0, panels, name="panel") as number:
-            stop = (number + 1) * vectors / panels * self.lanes
-            yield start.value, b.intrinsic("smin", stop, columns)
-            start.value = stop
-
-    def _panel(self, tile: _Tile, start: Value, columns: Value) -> None:
+    def _multiply(
+        self,
+        tile: Tile,
+        left: _Left,
+        right: Pointer,
+        right_line: Value,
+        out: tuple[Place, ...],
+        start: Value,
+        columns: Value,
+    ) -> None:
         """Multiply for a panel of columns."""
-        b, blocks = self.b, self.blocks
-        right = tuple(place.at(b, 0, start) for place in tile.right)
-        source, source_line = right[0].pointer, right[0].row
-        if blocks.pack_right:
-            self._pack_right(right, columns)
-            source, source_line = self.right_pack, b.index(blocks.panel_columns)
-        left = self._left(tile.left[0])
-        out = tuple(place.at(b, 0, start) for place in tile.out)
-        sizes = [columns, self.depth, left.row, left.column, source_line]
-        if not blocks.buffered:
-            pointers = [left.pointer, source, out[0].pointer]
+        b, width = self.b, self.blocks.panel_columns
+        sizes = [columns, self.depth, left.block, left.row, left.column, right_line]
+        if not self.blocks.buffered:
+            pointers = [left.pointer, right, out[0].pointer]
             call_panel(b, self.routine, pointers, [tile.rows, *sizes, out[0].row])
             return
         with b.loop(0, tile.rows, BUFFER_ROWS, "chunk") as row:
             rows = b.intrinsic("smin", tile.rows - row, BUFFER_ROWS)
-            pointers = [left.at(b, row, 0).pointer, source, self.buffer]
-            call_panel(b, self.routine, pointers, [rows, *sizes, blocks.panel_columns])
+            rows_from = b.shifted(left.pointer, row / self.height * left.block)
+            buffer = Pointer(self.frame.scratch, self.dtype)
+            call_panel(b, self.routine, [rows_from, right, buffer], [rows, *sizes, width])
             b.comment("the epilogue")
             with b.loop(0, rows, name="line") as number:
                 places = tuple(place.at(b, row + number, 0) for place in out)
-                line = Line(places, tile.batch, tile.row + row + number, tile.column + start)
-                self._finish(line, number, columns)
+                line = Line(places, tile.batch, tile.row + row + number, start)
+                self._finish(line, b.shifted(buffer, number * width), columns)
 
-    def _finish(self, line: Line, number: Value, columns: Value) -> None:
+    def _finish(self, line: Line, source: Pointer, columns: Value) -> None:
         """The epilogue of a line of the buffer."""
         b = self.b
         write = self.line_writer(line)
-        source = b.shifted(self.buffer, number * self.blocks.panel_columns)
-        for index, lanes, mask in vector_loop(b, columns, self.lanes, self.dtype):
-            write(index, b.load(source, index, lanes, mask=mask), mask)
+        lanes = b.module.target.lanes(self.dtype.itemsize)
+        for index, count, mask in vector_loop(b, columns, lanes, self.dtype):
+            write(index, b.load(source, index, count, mask=mask), mask)
 
-    # Packing.
+    # The factors, as the routine reads them.
 
-    def _left(self, place: Place) -> Place:
-        """The left factor as the routine reads it."""
-        b = self.b
-        if not self.blocks.pack_left:
-            return replace(place, column=b.index(place.column))
-        one, line = b.index(1), self.left_line
-        strides = (one, line) if self.blocks.left_by_columns else (line, one)
-        return Place(self.left_pack, *strides)
+    def _left(self, places: tuple[Place, ...], tile: Tile) -> _Left:
+        """Rows of the left factor."""
+        b, height, line = self.b, self.height, self.left_line
+        place, one = places[0], b.index(1)
+        direct = _Left(place.pointer, place.row * height, place.row, b.index(place.column))
+        if self.blocks.left is Source.TILE:
+            b.comment("pack the left factor")
+            self._pack_left(places, tile)
+            if self.blocks.by_columns:
+                return _Left(self.left_pack, b.index(height), one, line)
+            return _Left(self.left_pack, line * height, line, one)
+        if self.blocks.left is Source.DIRECT:
+            return direct
+        block = self.depth * height
+        pointer = b.shifted(self.left_pack, tile.row / height * block)
+        packed = _Left(pointer, block, one, b.index(height))
+        if self.blocks.left_once == 1:
+            return packed
+        which = self.left_is_packed.differs(0)
+        return _Left(
+            _either(b, which, packed.pointer, direct.pointer),
+            b.select(which, packed.block, direct.block),
+            b.select(which, packed.row, direct.row),
+            b.select(which, packed.column, direct.column),
+        )
 
-    def _pack_left(self, tile: _Tile) -> None:
-        self.b.comment("pack the left factor")
-        places, lines, length = tile.left, tile.rows, self.depth
-        if self.blocks.left_by_columns:
+    def _pack_left(self, places: tuple[Place, ...], tile: Tile) -> None:
+        lines, length = tile.rows, self.depth
+        if self.blocks.by_columns:
             places = tuple(_transposed(self.b, place) for place in places)
             lines, length = length, lines
         goal = Place(self.left_pack, self.left_line, 1)
         pack_lines(self.b, Packing(places, self.product.left.compute, goal, lines, length))
 
-    def _pack_right(self, places: tuple[Place, ...], columns: Value) -> None:
-        b = self.b
+    def _right(
+        self, places: tuple[Place, ...], tile: Tile, columns: Value
+    ) -> tuple[Pointer, Value]:
+        """A panel of the right factor, and elements from one row of it to the next."""
+        b, width = self.b, self.blocks.panel_columns
+        direct, line = places[0].pointer, places[0].row
+        if self.blocks.right is Source.DIRECT:
+            return direct, line
         b.comment("pack a panel of the right factor")
-        goal = Place(self.right_pack, b.index(self.blocks.panel_columns), 1)
+        goal = Place(self.right_pack, b.index(width), 1)
         packing = Packing(places, self.product.right.compute, goal, self.depth, columns)
-        if self.transposing is not None:
-            call_transposing(b, self.transposing, packing)
-        elif self.blocks.transposed:
-            pack_transposed(b, packing)
-        else:
-            pack_lines(b, packing)
+        if self.blocks.right_must:
+            pack_panel(self.frame, packing, width, self.blocks.by_rows)
+            return self.right_pack, b.index(width)
+        many = tile.rows >= ROWS_WORTH_PACKING
+        with b.when(many, "many"):
+            pack_panel(self.frame, packing, width, self.blocks.by_rows)
+        return _either(b, many, self.right_pack, direct), b.select(many, width, line)
+
+
+def _either(b: Builder, which: Value, yes: Pointer, no: Pointer) -> Pointer:
+    """One of two pointers."""
+    text = b.emit(f"select i1 {which.text}, ptr {yes.text}, ptr {no.text}")
+    return Pointer(text, yes.dtype)
 
 
 def _transposed(b: Builder, place: Place) -> Place:

@@ -1,4 +1,4 @@
-"""A product and the elementwise work on it, as one kernel."""
+"""A product and the elementwise work on it, by the same kernel."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def worked_product(
     inputs: Mapping[Tensor, Operand],
     outputs: list[Operand],
     context: Context,
-) -> Kernel:
-    """The kernel of a product of two matrices, and of what a group does with it.
+) -> list[Kernel]:
+    """The kernels of a product of two matrices, and of what a group does with it.
 
     group:  its graph's first input is the product
     inputs: the operands of the product and of the group

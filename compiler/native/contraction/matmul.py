@@ -18,8 +18,8 @@ from graphwright.ops.linear import MatMul
 
 @generates(MatMul)
 def matmul(op: MatMul, inputs: Operands, outputs: Operands, context: Context) -> Kernels:
-    """One kernel."""
-    return [contraction(oriented(matmul_product(inputs, outputs)), context)]
+    """The kernel that multiplies, after those that pack."""
+    return contraction(oriented(matmul_product(inputs, outputs)), context)
 
 
 def matmul_product(inputs: Operands, outputs: Operands) -> Product:

@@ -12,6 +12,7 @@ from functools import cache
 from graphwright.compiler.native.contraction.panel import masked
 from graphwright.compiler.native.contraction.product import Compute, Place
 from graphwright.compiler.native.ir import Builder, Module
+from graphwright.compiler.native.kernel import Frame, Routine
 from graphwright.compiler.native.target import Target
 from graphwright.compiler.native.values import Index, Pointer, Value
 from graphwright.graph.dtype import DType
@@ -41,10 +42,40 @@ class Packing:
         places = tuple(place.at(b, row, 0) for place in self.places)
         return replace(self, places=places, goal=self.goal.at(b, row, 0))
 
+    def part(self, b: Builder, row: Index, lines: Value) -> Packing:
+        """So many lines from another row on."""
+        return replace(self.shifted(b, row), lines=lines)
+
     def element(self, b: Builder, values: list[Value]) -> Value:
         """What is packed for elements of all places."""
         value = self.compute(b, values) if self.compute is not None else values[0]
         return b.convert(value, self.dtype)
+
+
+def pack_panel(frame: Frame, packing: Packing, width: int, by_rows: bool) -> None:
+    """Pack a panel, of `width` elements in a line if not of less.
+
+    by_rows: whether columns are what follows one another in memory
+    """
+    b = frame.b
+    if by_rows and packing.compute is None and packing.places[0].pointer.dtype == packing.dtype:
+        _call_transposing(frame, packing)
+    elif by_rows:
+        pack_transposed(b, packing)
+    else:
+        usual = packing.length.equals(width)
+        with b.when(usual, "whole"):
+            _pack_whole_lines(b, packing, width)
+        with b.when(~usual, "part"):
+            pack_lines(b, packing)
+
+
+def _pack_whole_lines(b: Builder, packing: Packing, width: int) -> None:
+    lanes = min(b.module.target.lanes(packing.dtype.itemsize), width)
+    with b.loop(0, packing.lines, name="line") as row:
+        line = packing.shifted(b, row)
+        for index in range(0, width, lanes):
+            _pack_vector(b, line, b.index(index), lanes, None)
 
 
 def pack_lines(b: Builder, packing: Packing) -> None:
@@ -53,11 +84,14 @@ def pack_lines(b: Builder, packing: Packing) -> None:
     with b.loop(0, packing.lines, name="line") as row:
         line = packing.shifted(b, row)
         for index, count, mask in vector_loop(b, packing.length, lanes, packing.dtype):
-            values = [
-                b.load(p.pointer, index * p.column, count, stride=p.column, mask=mask)
-                for p in line.places
-            ]
-            b.store(line.goal.pointer, index, packing.element(b, values), mask=mask)
+            _pack_vector(b, line, index, count, mask)
+
+
+def _pack_vector(b: Builder, line: Packing, index: Value, lanes: int, mask: Value | None) -> None:
+    values = [
+        b.load(p.pointer, index * p.column, lanes, stride=p.column, mask=mask) for p in line.places
+    ]
+    b.store(line.goal.pointer, index, line.element(b, values), mask=mask)
 
 
 TRANSPOSING = ["ptr", "ptr", "i64", "i64", "i64", "i64"]
@@ -75,9 +109,12 @@ def transposing(dtype: DType, target: Target) -> str:
     return module.text
 
 
-def call_transposing(b: Builder, routine: Pointer, packing: Packing) -> None:
+def _call_transposing(frame: Frame, packing: Packing) -> None:
     """Call that routine."""
-    [place], goal = packing.places, packing.goal
+    b, [place], goal = frame.b, packing.places, packing.goal
+    routine = frame.arguments.pointer(
+        Routine(transposing(packing.dtype, b.module.target)), packing.dtype
+    )
     sizes = (packing.lines, packing.length, b.index(place.column), goal.row)
     given = [f"ptr {p.pointer.text}" for p in (place, goal)] + [f"i64 {x.text}" for x in sizes]
     b.line(f"call void {routine.text}({', '.join(given)})")

@@ -3,13 +3,13 @@
 `panel` is a routine of its own, one for each dtype and CPU, whose sizes and strides are arguments::
 
     void @kernel(ptr %a, ptr %b, ptr %c, i64 %rows, i64 %columns, i64 %depth,
-                 i64 %a_row, i64 %a_depth, i64 %b_depth, i64 %c_row)
+                 i64 %a_block, i64 %a_row, i64 %a_depth, i64 %b_depth, i64 %c_row)
 
     c[i, j] = Σ a[i, k] b[k, j] over k        i < rows, j < columns, k < depth
 
-Strides count elements. Elements of a row of b, and of c, follow one another; a may lie in any way,
-so nothing is packed unless b asks for it. All products of a program share the routine: their
-kernels (`driver`) only say which block comes next.
+Strides count elements; `a_block` is from one tile's rows of a to the next one's. Elements of a row
+of b, and of c, follow one another; a may lie in any way. All products of a program share the
+routine: their kernels (`driver`) only say which block comes next.
 
 A tile of 8 rows by 3 vectors stays in registers while k runs: per step, 3 vectors of b are loaded
 and 8 elements of a are broadcast for 24 multiplications with addition. So few loads come to one
@@ -29,7 +29,7 @@ from graphwright.compiler.native.target import Target
 from graphwright.compiler.native.values import Index, Pointer, Value, Variable
 from graphwright.graph.dtype import DType
 
-PARAMETERS = ["ptr", "ptr", "ptr", *["i64"] * 7]
+PARAMETERS = ["ptr", "ptr", "ptr", *["i64"] * 8]
 
 
 def tile_rows(target: Target) -> int:
@@ -79,7 +79,7 @@ class _Width:
         self.lanes = b.module.target.lanes(dtype.itemsize)
         self.a, self.source, self.c = (Pointer(x.text, dtype) for x in given[:3])
         self.rows, columns, self.depth = given[3:6]
-        self.a_row, self.a_depth, self.b_depth, self.c_row = given[6:]
+        self.a_block, self.a_row, self.a_depth, self.b_depth, self.c_row = given[6:]
         self.mask: Value | None = None
         if masked(dtype, b.module.target):
             b.comment("the lanes of the last vector that are columns")
@@ -89,23 +89,24 @@ class _Width:
     def write(self) -> None:
         b = self.b
         height = tile_rows(b.module.target)
-        done = b.variable(b.index(0))
+        done, at_a = b.variable(b.index(0)), b.variable(b.index(0))
         with b.loop(0, self.rows - (height - 1), height, "rows") as row:
-            self.tile(row, height)
+            self.tile(row, at_a.value, height)
             done.value = row + height
+            at_a.value = at_a.value + self.a_block
         while height > 1:
             height //= 2
             first = done.value
             with b.when(first + height <= self.rows, f"rows{height}."):
-                self.tile(first, height)
+                self.tile(first, at_a.value, height)
                 done.value = first + height
+                at_a.value = at_a.value + self.a_row * height
 
-    def tile(self, row: Value, height: int) -> None:
-        """So many rows, from `row` on."""
+    def tile(self, row: Value, start: Value, height: int) -> None:
+        """So many rows, from `row` on; a's begin at `start`."""
         b = self.b
         b.comment(f"{height} rows by {self.vectors} vectors")
-        first = b.shifted(self.a, row * self.a_row)
-        starts = [first]
+        starts = [b.shifted(self.a, start)]
         for _ in range(height - 1):
             starts.append(b.shifted(starts[-1], self.a_row))
         zero = b.constant(0, self.dtype, self.lanes)
@@ -146,6 +147,6 @@ def _multiply_add(b: Builder, x: Value, y: Value, z: Value) -> Value:
 
 
 def call_panel(b: Builder, routine: Pointer, pointers: list[Pointer], sizes: list[Index]) -> None:
-    """Call the routine: a, b, c; rows, columns, depth and the four strides."""
+    """Call the routine: a, b, c; rows, columns, depth and the five strides."""
     given = [f"ptr {p.text}" for p in pointers] + [f"i64 {b.index(x).text}" for x in sizes]
     b.line(f"call void {routine.text}({', '.join(given)})")
