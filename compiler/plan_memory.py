@@ -31,6 +31,7 @@ over the present one, if nobody reads that later. What is handed out gets fresh 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -157,8 +158,9 @@ class _Planner:
     def find_successors(self, results: tuple[int, ...]) -> None:
         """For each parameter, the value that replaces it and is nothing else besides."""
         updates = zip(self.graph.updates, results[len(self.graph.outputs) :], strict=True)
+        times = Counter(results)
         for parameter, number in updates:
-            if results.count(number) == 1 and self.values[number].kind == "result":
+            if times[number] == 1 and self.values[number].kind == "result":
                 self.replaces[number] = self.numbers[parameter]
 
     def place(self, position: int, step: Step) -> Step:
@@ -170,8 +172,8 @@ class _Planner:
             output.place = place
             return replace(step, view=True)
         taken: set[int] = set()
-        for output, number in enumerate(step.outputs):
-            over = self.overwritten(position, step, output, taken)
+        for nth, number in enumerate(step.outputs):
+            over = self.overwritten(position, step, nth, taken)
             if over is None:
                 self.allocate(self.values[number], position)
                 continue

@@ -101,8 +101,8 @@ class Storage:
                 return [Step(reads, (), ())]
         over: list[tuple[int, int]] = []
         for output, made in enumerate(node.outputs):
-            for place in node.op.overwrites(output, len(node.inputs)):
-                tensor, value = node.inputs[place], values[place]
+            for number in node.op.overwrites(output, len(node.inputs)):
+                tensor, value = node.inputs[number], values[number]
                 fits = value.place.dense(tensor.shape) and tensor.type == made.type
                 others = (v for t, v in zip(node.inputs, values, strict=True) if t is not tensor)
                 alone = all(other.memory != value.memory for other in others)

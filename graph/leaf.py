@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -23,6 +26,10 @@ from graphwright.graph.operator import Operator, register
 from graphwright.graph.source import here
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import Shape, TensorType
+
+state = threading.RLock()
+"""Held by who reads or replaces values of parameters, and by functions that work in their memory.
+Parameters may be shared between functions, so there is one lock, not one each."""
 
 _LABEL = re.compile(r"[A-Za-z_](?:[\w./-]|:(?=[\w./-]))*\Z", re.ASCII)
 _KEYWORDS = {"graph", "parameter", "return", "update", "from"}
@@ -77,8 +84,8 @@ class Constant(Operator):
 class Parameter(Tensor):
     """A tensor whose value is state: it stays between calls, and `updates` give its next value.
 
-    Made by `gw.parameter`. Its value is replaced as a whole, never written in place, so an array
-    read from `value` stays as it was.
+    Made by `gw.parameter`. An array read from `value` stays as it was: a compiled function writes
+    a next value over the present one only when nobody else holds that.
     """
 
     __slots__ = ("_value",)
@@ -92,13 +99,15 @@ class Parameter(Tensor):
     @property
     def value(self) -> NDArray[Any]:
         """The present value, a read-only array. Raises InputError when none was given yet."""
-        if self._value is None:
+        with state:  # not while a function is at work in it
+            value = self._value
+        if value is None:
             raise InputError(
                 f"parameter {self.name!r} has no value",
                 source=self.node.source,
                 hint="set its value: parameter.value = array",
             )
-        return self._value
+        return value
 
     @value.setter
     def value(self, value: ArrayLike) -> None:
@@ -118,11 +127,33 @@ class Parameter(Tensor):
     def replace(self, array: NDArray[Any]) -> None:
         """Make `array`, of the right type and nobody else's, the value. Not checked."""
         array.flags.writeable = False
-        self._value = array
+        with state:
+            self._value = array
 
     @property
     def has_value(self) -> bool:
         return self._value is not None
+
+
+def present(parameters: Sequence[Parameter]) -> list[NDArray[Any]]:
+    """The values of parameters at one moment. Raises InputError for one that has none."""
+    with state:
+        values = [parameter._value for parameter in parameters]
+    for parameter, value in zip(parameters, values, strict=True):
+        if value is None:
+            return [parameter.value]  # raises
+    return cast(list[NDArray[Any]], values)
+
+
+def replacing(
+    parameters: Sequence[Parameter], arrays: Sequence[NDArray[Any]]
+) -> Callable[[], object]:
+    """What replaces the values of parameters, all or none: no signal handler, such as that of
+    Ctrl-C, runs in between, because nothing of it is Python code."""
+    for array in arrays:
+        array.flags.writeable = False
+    setter = Parameter.__dict__["_value"].__set__
+    return partial(deque, map(setter, parameters, arrays), 0)
 
 
 def input(name: str, shape: Sequence[Size | str] = (), dtype: DTypeLike = float32) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -30,11 +29,6 @@ if TYPE_CHECKING:
 
 Structure: TypeAlias = Any
 """A tensor, None, or a tuple, list or dict of structures."""
-
-# Parameters may be shared between compiled functions, so their state has one lock, not one each:
-# a step that updates runs alone; a step that only reads takes its values in one go.
-_updating = threading.RLock()
-_state = threading.Lock()
 
 
 def compile(
@@ -152,26 +146,13 @@ class CompiledFunction(Displayed):
         self._executor = executor
         self._graph = compilation.built
         self._arguments = Arguments(self._graph.inputs)
-        self._state = compilation.plan.graph.parameters
-        self._count = len(self._graph.outputs)
+        self._single = isinstance(structure, Tensor)
 
     def __call__(self, *arrays: object, **named: object) -> Any:
-        values, sizes = self._arguments.bind(arrays, named)
-        if self._graph.updates:
-            with _updating:
-                results = self._run(values, sizes)
-                with _state:
-                    new = results[self._count :]
-                    for parameter, array in zip(self._graph.updates, new, strict=True):
-                        parameter.replace(array)
-        else:
-            results = self._run(values, sizes)
-        return unflatten(self._structure, results[: self._count])
-
-    def _run(self, values: Sequence[NDArray[Any]], sizes: dict[str, int]) -> list[NDArray[Any]]:
-        with _state:
-            state = [parameter.value for parameter in self._state]
-        return self._executor.run(sizes, values, state)
+        results = None if named else self._executor.run_fitting(arrays)
+        if results is None:
+            results = self._executor.run(*self._arguments.bind(arrays, named))
+        return results[0] if self._single else unflatten(self._structure, results)
 
     @property
     def plan(self) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 from graphwright.compiler.plan import ALIGNMENT, Layout, Plan, Step
 from graphwright.graph.errors import GraphwrightError
 from graphwright.graph.evaluate import located
+from graphwright.graph.leaf import present, replacing, state
 
 Array: TypeAlias = NDArray[Any]
 Slots: TypeAlias = list[Any]  # the array of each value by number; None while it has none
 Call: TypeAlias = Callable[[Slots], None]
 
 _KEPT = 16  # combinations of sizes whose programs are kept
+
+UPDATING = threading.RLock()
+"""Held by a call that updates parameters: such calls run one after the other."""
 
 
 class Program:
@@ -27,8 +31,12 @@ class Program:
     It owns its arena, so one call runs at a time; `Executor` makes one for each caller at work.
     """
 
+    fits: Callable[..., int] | None = None
+
     def __init__(self, plan: Plan, sizes: dict[str, int]) -> None:
         self.plan = plan
+        self.parameters = plan.graph.parameters
+        self.updated = list(plan.graph.updates)
         self.layout: Layout = plan.layout(sizes)
         self.slots: Slots = [None] * len(plan.values)
         for number, frozen in plan.constants:
@@ -75,12 +83,25 @@ class Program:
 
             self.calls.append((call, step))
 
-    def run(self, inputs: Sequence[Array], parameters: Sequence[Array]) -> list[Array]:
-        """The results, in fresh arrays. Raises what kernels raise, with the user's line."""
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs, in fresh arrays; the graph's parameters are read, and updated at the end.
+
+        Raises what kernels raise, with the user's line; then no parameter has changed.
+        """
+        if not self.updated:
+            return self._results(inputs)
+        with UPDATING:
+            results = self._results(inputs)
+            count = len(results) - len(self.updated)
+            with state:
+                replacing(self.updated, results[count:])()
+        return results[:count]
+
+    def _results(self, inputs: Sequence[Array]) -> list[Array]:
         slots = list(self.slots)  # so that nothing of the caller's is kept afterwards
         for number, array in zip(self.plan.inputs, inputs, strict=True):
             slots[number] = array
-        for number, array in zip(self.plan.parameters, parameters, strict=True):
+        for number, array in zip(self.plan.parameters, present(self.parameters), strict=True):
             slots[number] = array
         owned: dict[int, Array] = {}
         for number, buffer, shape, dtype in self.fresh:
@@ -127,6 +148,17 @@ def aligned_bytes(count: int) -> Array:
     return raw[start : start + count]
 
 
+class Bound(Protocol):
+    """A plan bound to concrete sizes; one call runs at a time."""
+
+    @property
+    def fits(self) -> Callable[..., int] | None:
+        """Gives -1 for arrays that it can run on as they are; None where others are to tell."""
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs; parameters are updated."""
+
+
 class Executor:
     """The programs of one plan by size, lent to one caller at a time; safe from several threads."""
 
@@ -134,22 +166,44 @@ class Executor:
         self.plan = plan
         self._names = plan.names
         self._lock = threading.Lock()
-        self._idle: OrderedDict[tuple[int, ...], list[Program]] = OrderedDict()
+        self._idle: OrderedDict[tuple[int, ...], list[Bound]] = OrderedDict()
+        self._latest: list[Bound] = []  # of these, those of the sizes last asked for
 
-    def run(
-        self, sizes: dict[str, int], inputs: Sequence[Array], parameters: Sequence[Array]
-    ) -> list[Array]:
-        """What `Program.run` gives, by a program for these sizes that nobody else runs now."""
+    def make(self, sizes: dict[str, int]) -> Bound:
+        """A program for these sizes."""
+        return Program(self.plan, sizes)
+
+    def run_fitting(self, arrays: Sequence[object]) -> list[Array] | None:
+        """The outputs for arrays like those of the call before; None if they are not like them."""
+        idle = self._latest
+        try:
+            program = idle.pop()
+        except IndexError:
+            return None
+        try:
+            if program.fits is None or program.fits(*arrays) != -1:
+                return None
+            return program.run(cast(Sequence[Array], arrays))
+        finally:
+            idle.append(program)
+
+    def run(self, arrays: Sequence[Array], sizes: dict[str, int]) -> list[Array]:
+        """The outputs for arrays of these sizes, by a program that nobody else runs now."""
+        idle, program = self._lent(sizes)
+        try:
+            return program.run(arrays)
+        finally:
+            idle.append(program)
+
+    def _lent(self, sizes: dict[str, int]) -> tuple[list[Bound], Bound]:
+        """A program for these sizes, and where to put it afterwards."""
         key = tuple([sizes[name] for name in self._names])
         with self._lock:
-            idle = self._idle.get(key)
-            program = idle.pop() if idle else None
-        program = program or Program(self.plan, sizes)
+            idle = self._latest = self._idle.setdefault(key, [])
+            self._idle.move_to_end(key)
+            while len(self._idle) > _KEPT:
+                self._idle.popitem(last=False)
         try:
-            return program.run(inputs, parameters)
-        finally:
-            with self._lock:
-                self._idle.setdefault(key, []).append(program)
-                self._idle.move_to_end(key)
-                while len(self._idle) > _KEPT:
-                    self._idle.popitem(last=False)
+            return idle, idle.pop()
+        except IndexError:
+            return idle, self.make(sizes)

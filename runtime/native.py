@@ -6,12 +6,13 @@ of their own.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
 from itertools import accumulate, pairwise
+from operator import call
 from sys import getrefcount
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,25 +24,28 @@ from graphwright.compiler.plan import Plan, Step
 from graphwright.graph.dim import evaluate
 from graphwright.graph.errors import VerificationError
 from graphwright.graph.evaluate import evaluate_graph, located
+from graphwright.graph.leaf import present, replacing, state
 from graphwright.runtime.boundary import aligned_table
-from graphwright.runtime.execute import aligned_bytes
-from graphwright.runtime.native_program import Argument, Base, KernelCall, NativeProgram, Stage
+from graphwright.runtime.execute import UPDATING, Executor, aligned_bytes
+from graphwright.runtime.native_program import Argument, Base, KernelCall, NativeProgram
 from graphwright.runtime.stages import Call, Span, stages
 
 Array: TypeAlias = NDArray[Any]
 Part: TypeAlias = Callable[[list[Array]], object]
+Pick: TypeAlias = int | Callable[[list[Array]], Array]
 
 LONG = 5_000_000
 """Picoseconds of work from which on other Python threads may run meanwhile."""
 _ARENA, _SHARED = -1, -2  # where memory comes from, beside the buffers that lie elsewhere
-_HOLDERS = 4
-"""References to a parameter's array when nobody else has it: the parameter's own, those of the two
-lists that a call makes, and the argument of `getrefcount`."""
-_KEPT = 16  # combinations of sizes whose programs are kept
 
 
 class BoundPlan:
-    """A plan and its code bound to concrete sizes. One call runs at a time."""
+    """A plan and its code bound to concrete sizes. One call runs at a time.
+
+    fits: gives -1 for arrays that need no conversion and have the sizes that this is bound to
+    """
+
+    fits: Callable[..., int]
 
     def __init__(self, plan: Plan, code: NativeCode, sizes: dict[str, int]) -> None:
         self.plan = plan
@@ -56,9 +60,17 @@ class BoundPlan:
         self._places: dict[int, int | Base] = {}  # of buffers
         self._offsets = layout.offsets
         self._place_buffers()
-        self.fresh = self._fresh()
-        self._rewritten = self._in_place()
-        self._computed = {number for step in plan.steps for number in step.outputs}
+        self._parameters = plan.graph.parameters
+        self._updated = list(plan.graph.updates)
+        self._fresh = self._find_fresh()
+        self._rewritten = self._find_rewritten()
+        picks = self._picks()
+        count = len(picks) - len(self._updated)
+        self._outputs, self._updates = picks[:count], picks[count:]
+        # A value that has to be copied for an update can't be there when the last part begins.
+        self._unsettled = not all(isinstance(pick, int) for pick in self._updates)
+        if self._unsettled:
+            self._rewritten = dict.fromkeys(self._rewritten, True)
         self._bind(max((evaluate(k.scratch, sizes) for k in kernels), default=0))
 
     # Where values lie.
@@ -72,7 +84,7 @@ class BoundPlan:
         for position, number in enumerate((*self.plan.inputs, *self.plan.parameters)):
             self._places[values[number].buffer] = Base(position)
 
-    def _fresh(self) -> list[tuple[tuple[int, ...], Any]]:
+    def _find_fresh(self) -> list[tuple[tuple[int, ...], Any]]:
         """Shape and dtype of the arrays that each call makes, one for each result's buffer."""
         fresh: list[tuple[tuple[int, ...], Any]] = []
         first = len(self.plan.inputs) + len(self.plan.parameters)
@@ -84,16 +96,12 @@ class BoundPlan:
                 fresh.append((evaluate(kind.shape, {}), kind.dtype))
         return fresh
 
-    def _in_place(self) -> dict[int, bool]:
+    def _find_rewritten(self) -> dict[int, bool]:
         """The arrays, by position, that are parameters whose next value is written over the
         present one; and whether a step may fail when that is done, or later.
 
         Those need a copy to work on: parameters change all or not at all.
         """
-        raising = -1
-        for position, code in enumerate(self.code.steps):
-            if code.reason or any(Fault() in kernel.arguments for kernel in code.kernels):
-                raising = position
         written: dict[int, bool] = {}
         first = len(self.plan.inputs)
         parameters = {self.plan.values[n].buffer: i for i, n in enumerate(self.plan.parameters)}
@@ -101,8 +109,14 @@ class BoundPlan:
             for number in step.outputs:
                 at = parameters.get(self.plan.values[number].buffer)
                 if at is not None and not step.view:
-                    written[first + at] = written.get(first + at, False) or position <= raising
+                    unsafe = position <= self._last_failing
+                    written[first + at] = written.get(first + at, False) or unsafe
         return written
+
+    @cached_property
+    def _last_failing(self) -> int:
+        """The last step that may raise an error; -1 if none may."""
+        return max((i for i, code in enumerate(self.code.steps) if _may_fail(code)), default=-1)
 
     def _argument(self, slot: Slot) -> Argument:
         if isinstance(slot, Number):
@@ -123,33 +137,32 @@ class BoundPlan:
 
     def _bind(self, scratch: int) -> None:
         """Lay out the native steps in stages, and the parts between steps on NumPy."""
-        calls: list[Call] = []
-        segments: list[list[Stage]] = []
-        between: list[Part] = []
-        for step, code in zip(self.plan.steps, self.code.steps, strict=True):
+        segments: list[list[Call]] = [[]]
+        between: list[Part | None] = []
+        for position, (step, code) in enumerate(zip(self.plan.steps, self.code.steps, strict=True)):
             if code.reason:
-                segments.append(stages(calls))
                 between.append(self._on_numpy(step))
-                calls = []
-            calls += self._calls(step, code)
-        segments.append(stages(calls))
+                segments.append([])
+            segments[-1] += self._calls(step, code)
+            if position == self._last_failing and not code.reason:
+                between.append(None)  # what follows can't fail: parameters may be written over
+                segments.append([])
+        laid_out = [stages(calls) for calls in segments]
         self._program = NativeProgram(
-            [stage for segment in segments for stage in segment],
-            len(self.plan.inputs) + len(self.plan.parameters) + len(self.fresh),
+            [stage for segment in laid_out for stage in segment],
+            len(self.plan.inputs) + len(self.plan.parameters) + len(self._fresh),
             [self._expected(number) for number in self.plan.inputs],
             error=self._error,
             scratch=scratch,
-            long=sum(call.work for call in calls) >= LONG,
+            long=sum(call.work for calls in segments for call in calls) >= LONG,
             held=[self._arena, self._shared, self.code],
         )
         self.fits = self._program.fits
-        self._parts: list[Part] = [self._program.run]
-        if between:
-            ends = list(accumulate(len(segment) for segment in segments))
-            runs = [self._program.part(a, b) for a, b in pairwise([0, *ends])]
-            self._parts = [runs[0]]
-            for part, run in zip(between, runs[1:], strict=True):
-                self._parts += [part, run]
+        ends = accumulate(len(segment) for segment in laid_out)
+        runs = [self._program.part(a, b) for a, b in pairwise([0, *ends])]
+        self._parts: list[Part] = [runs[0]]
+        for part, run in zip(between, runs[1:], strict=True):
+            self._parts += [run] if part is None else [part, run]
 
     def _expected(self, number: int) -> tuple[Any, tuple[int, ...]]:
         kind = self.plan.values[number].type.bind(self.sizes)
@@ -214,70 +227,114 @@ class BoundPlan:
         array = np.ndarray(shape, kind.dtype, base, offset, strides)
         return lambda arrays: array
 
-    def run(self, inputs: Sequence[Array], parameters: Sequence[Array]) -> list[Array]:
-        """The results, in fresh arrays. Raises what kernels raise, with the user's line."""
-        arrays = [*inputs, *parameters, *[np.empty(shape, dtype) for shape, dtype in self.fresh]]
-        for position, fails in self._rewritten.items():
-            if fails or getrefcount(arrays[position]) > _HOLDERS:
-                arrays[position] = arrays[position].copy()
-        for part in self._parts:
-            if part(arrays):
-                raise self._failure(inputs, parameters)
-        return self._results(arrays)
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs, in fresh arrays; parameters are updated, all or, if it raises, none.
 
-    def _failure(self, inputs: Sequence[Array], parameters: Sequence[Array]) -> Exception:
+        Raises what kernels raise, with the user's line.
+        """
+        if not self._updated:
+            arrays = self._arrays(inputs)
+            self._run(arrays, self._parts)
+            return self._results(arrays, self._outputs)
+        with UPDATING:
+            arrays = self._arrays(inputs)
+            for position, unsafe in self._rewritten.items():
+                if unsafe:
+                    arrays[position] = arrays[position].copy()
+            *parts, last = self._parts
+            self._run(arrays, parts)
+            with state:
+                self._finish(arrays, last)
+            return self._results(arrays, self._outputs)
+
+    def _arrays(self, inputs: Sequence[Array]) -> list[Array]:
+        """What native code is told of: inputs, parameters, and fresh arrays for results."""
+        fresh = [np.empty(shape, dtype) for shape, dtype in self._fresh]
+        if not self._parameters:
+            return [*inputs, *fresh]
+        return [*inputs, *present(self._parameters), *fresh]
+
+    def _run(self, arrays: list[Array], parts: Iterable[Part]) -> None:
+        for part in parts:
+            if part(arrays):
+                raise self._failure(arrays)
+
+    def _finish(self, arrays: list[Array], last: Part) -> None:
+        """The last part, in which parameters may be written over, and the update of the others.
+
+        No signal handler runs between the two: both are called by code that is not Python's.
+        """
+        if self._unsettled:
+            self._run(arrays, [last])
+            replacing(self._updated, self._results(arrays, self._updates))()
+            return
+        for position, unsafe in self._rewritten.items():
+            if not unsafe and _holders(arrays, position) > _ALONE:
+                arrays[position] = arrays[position].copy()
+        new = [arrays[cast(int, position)] for position in self._updates]
+        old = present(self._updated)
+        changed = [i for i, pair in enumerate(zip(old, new, strict=True)) if pair[0] is not pair[1]]
+        replace = replacing([self._updated[i] for i in changed], [new[i] for i in changed])
+        steps: tuple[Callable[[], object], ...] = partial(last, arrays), replace
+        deque(map(call, steps), 0)
+
+    def _failure(self, arrays: list[Array]) -> Exception:
         """What a step had against its input, by the NumPy kernels: nothing has changed so far."""
         graph = self.plan.graph
-        values = dict(zip(graph.inputs, inputs, strict=True))
-        values |= dict(zip(graph.parameters, parameters, strict=True))
+        given = [*graph.inputs, *graph.parameters]
+        inputs = arrays[: len(graph.inputs)]
+        values = dict(zip(given, [*inputs, *present(self._parameters)], strict=True))
         try:
             evaluate_graph(graph, values, self.sizes)
         except Exception as error:
             return error
         return VerificationError("native code refuses an input that the NumPy kernels take")
 
-    def _results(self, arrays: list[Array]) -> list[Array]:
+    def _results(self, arrays: list[Array], picks: Sequence[Pick]) -> list[Array]:
+        return [arrays[pick] if isinstance(pick, int) else pick(arrays).copy() for pick in picks]
+
+    def _picks(self) -> list[Pick]:
+        """For each result the position of its array, or, where it is not the result's alone, what
+        gives an array to copy."""
         handed_out: set[int] = set()
-        results: list[Array] = []
-        own = len(arrays) - len(self.fresh)
+        picks: list[Pick] = []
+        computed = {number for step in self.plan.steps for number in step.outputs}
         for number in self.plan.results:
-            value = self.plan.values[number]
-            place = self._places[value.buffer]
-            mine = isinstance(place, Base) and (
-                place.array >= own or (place.array in self._rewritten and number in self._computed)
-            )
-            if mine and place.array not in handed_out:
+            place = self._places[self.plan.values[number].buffer]
+            if isinstance(place, Base) and number in computed and place.array not in handed_out:
                 handed_out.add(place.array)
-                results.append(arrays[place.array])
+                picks.append(place.array)
             else:
-                results.append(self._array(number)(arrays).copy())
-        return results
+                picks.append(self._array(number))
+        return picks
 
 
-class NativeExecutor:
-    """The bound plans by size, lent to one caller at a time; safe from several threads."""
+def _may_fail(code: StepCode) -> bool:
+    return bool(code.reason) or any(Fault() in kernel.arguments for kernel in code.kernels)
+
+
+def _holders(arrays: list[Array], position: int) -> int:
+    return getrefcount(arrays[position])
+
+
+def _alone() -> int:
+    """What `_holders` gives for an array that a list and one other place hold."""
+    arrays = [np.empty(0)]
+    held = [arrays[0]]
+    count = _holders(arrays, 0)
+    del held
+    return count
+
+
+_ALONE = _alone()
+
+
+class NativeExecutor(Executor):
+    """The bound plans of one plan by size; see `Executor`."""
 
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+        super().__init__(plan)
         self.code = generate(plan)
-        self._names = plan.names
-        self._lock = threading.Lock()
-        self._idle: OrderedDict[tuple[int, ...], list[BoundPlan]] = OrderedDict()
 
-    def run(
-        self, sizes: dict[str, int], inputs: Sequence[Array], parameters: Sequence[Array]
-    ) -> list[Array]:
-        """The results for inputs of these sizes."""
-        key = tuple([sizes[name] for name in self._names])
-        with self._lock:
-            idle = self._idle.get(key)
-            bound = idle.pop() if idle else None
-        bound = bound or BoundPlan(self.plan, self.code, sizes)
-        try:
-            return bound.run(inputs, parameters)
-        finally:
-            with self._lock:
-                self._idle.setdefault(key, []).append(bound)
-                self._idle.move_to_end(key)
-                while len(self._idle) > _KEPT:
-                    self._idle.popitem(last=False)
+    def make(self, sizes: dict[str, int]) -> BoundPlan:
+        return BoundPlan(self.plan, self.code, sizes)

@@ -36,7 +36,8 @@ class Instructions:
 
     def mark(self) -> Mark:
         """This place in the code: straight-line code can be written `at` it later."""
-        self._lines.append(place := [])
+        place: Mark = []
+        self._lines.append(place)
         return place
 
     @contextmanager

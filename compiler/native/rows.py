@@ -90,7 +90,8 @@ class _AlongRows(Sweeps):
     def row(self, site: Site) -> None:
         if self._short:
             inner, width = self.folds[-1], self.width()
-            mask = None if inner.size == width else lane_mask(site, 0, inner.size, width)
+            size = self.memory.number(inner.size)
+            mask = None if size == width else lane_mask(site, 0, size, width)
             self._vector = Site(self.memory, {inner: 0}, site, along=inner, lanes=width, mask=mask)
         super().row(site)
 
@@ -155,8 +156,9 @@ class _AcrossRows(Sweeps):
             exact = isinstance(size, int) and size % width == 0
             mask = None if exact else lane_mask(around, start, size, width)
             at = {self._columns: start}
-            lanes = {"along": self._columns, "lanes": width, "mask": mask}
-            self.row(Site(self.memory, at, around, **lanes, row=True))
+            columns = self._columns
+            row = Site(self.memory, at, around, along=columns, lanes=width, mask=mask, row=True)
+            self.row(row)
 
     def elements(self, row: Site) -> Iterator[Site]:
         with ExitStack() as loops:

@@ -111,9 +111,11 @@ class Site:
         self.b = memory.b
         self.indices = indices
         self.outer = outer
-        self.along = along if along is not None or outer is None else outer.along
-        self.lanes = lanes if along is not None or outer is None else outer.lanes
-        self.mask = mask if along is not None or outer is None else outer.mask
+        if outer is not None and along is None:
+            along, lanes, mask = outer.along, outer.lanes, outer.mask
+        self.along: Loop | None = along
+        self.lanes: int = lanes
+        self.mask: Value | None = mask
         self.known: dict[Ref, Value] = {}
         """What was computed here; whoever computes it otherwise puts it here."""
         self._bases: dict[Walk, Index] = {}

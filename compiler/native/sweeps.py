@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from graphwright.compiler.group import Ref
 from graphwright.compiler.native.kernel import Frame
@@ -16,6 +17,7 @@ from graphwright.graph.dtype import int8
 from graphwright.graph.node import Node
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
+from graphwright.ops.reduction import Reduction
 
 
 class Sweeps:
@@ -105,8 +107,9 @@ class Sweeps:
 
     def start(self, node: Node) -> Variable:
         """The total of a reduction before anything is added."""
-        dtype = node.op.accumulates(node.inputs[0].dtype)
-        return self.b.variable(self.b.constant(node.op.start(dtype), dtype, self.width()))
+        op = cast(Reduction, node.op)
+        dtype = op.accumulates(node.inputs[0].dtype)
+        return self.b.variable(self.b.constant(op.start(dtype), dtype, self.width()))
 
     def fold(self, site: Site, node: Node, total: Variable) -> None:
         """Add the elements of a site; lanes that do not count change nothing."""
