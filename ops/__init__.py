@@ -43,6 +43,8 @@ from graphwright.ops.arithmetic import (
     subtract,
 )
 from graphwright.ops.attention import scaled_dot_product_attention
+from graphwright.ops.attention_forward import attention_forward
+from graphwright.ops.attention_gradient import attention_gradient, attention_mask_gradient
 from graphwright.ops.batch_norm import batch_norm, batch_norm_inference, running_statistics
 from graphwright.ops.binary_loss import (
     binary_cross_entropy,
@@ -313,6 +315,9 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "attention_forward",
+    "attention_gradient",
+    "attention_mask_gradient",
     "average_pool",
     "barrier",
     "batch_norm",

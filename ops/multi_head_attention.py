@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from graphwright.graph.dim import exact_quotient
 from graphwright.graph.errors import AttributeValueError, ShapeError
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
-from graphwright.ops.attention import (
-    Causal,
-    ScaledDotProductAttention,
-    alignment,
-    attention_inputs,
-)
+from graphwright.ops.attention import ScaledDotProductAttention
+from graphwright.ops.attention_heads import PLAIN, Causal, alignment, attention_inputs
 from graphwright.ops.case import Case, Reject, bool_, f16, f32, f64, i32
 from graphwright.ops.composite import Composite
 from graphwright.ops.convert import builder
 from graphwright.ops.movement import reshape, swapaxes
-
-_PLAIN: dict[str, Any] = {"causal": "no", "scale": None, "softcap": 0.0}
 
 
 @register
@@ -91,10 +83,10 @@ class MultiHeadAttention(Composite):
         return reshape(out, (*query.shape[:-1], self.heads * out.shape[-1]))
 
     cases = (
-        Case(f32["n", 3, 4], f32["n", 2, 4], f32["n", 2, 6], heads=2, shared=2, **_PLAIN),
-        Case(f64["t", 4], f64[2, 2], f64[2, 1], heads=2, shared=1, **_PLAIN | {"softcap": 2.0}),
+        Case(f32["n", 3, 4], f32["n", 2, 4], f32["n", 2, 6], heads=2, shared=2, **PLAIN),
+        Case(f64["t", 4], f64[2, 2], f64[2, 1], heads=2, shared=1, **PLAIN | {"softcap": 2.0}),
         Case(
-            f64[2, 3, 4], f64[2, 3, 4], f64[2, 3, 4], bool_[2, 1, 1, 3], heads=4, shared=4, **_PLAIN
+            f64[2, 3, 4], f64[2, 3, 4], f64[2, 3, 4], bool_[2, 1, 1, 3], heads=4, shared=4, **PLAIN
         ),
         Case(
             f64[3, 2],
@@ -106,7 +98,7 @@ class MultiHeadAttention(Composite):
             scale=0.5,
             softcap=0.0,
         ),
-        Case(f16[2, 2], f16[2, 2], f16[2, 2], f16[2, 1, 2], heads=2, shared=2, **_PLAIN),
+        Case(f16[2, 2], f16[2, 2], f16[2, 2], f16[2, 1, 2], heads=2, shared=2, **PLAIN),
     )
     rejects = (
         Reject(
@@ -115,7 +107,7 @@ class MultiHeadAttention(Composite):
             f32[2, 4],
             heads=3,
             shared=3,
-            **_PLAIN,
+            **PLAIN,
             message="4 features of the query don't divide into 3 heads",
         ),
         Reject(
@@ -124,7 +116,7 @@ class MultiHeadAttention(Composite):
             f32[2, 4],
             heads=2,
             shared=2,
-            **_PLAIN,
+            **PLAIN,
             message="3 features of the key don't",
         ),
         Reject(
@@ -133,7 +125,7 @@ class MultiHeadAttention(Composite):
             f32[2, 4],
             heads=0,
             shared=1,
-            **_PLAIN,
+            **PLAIN,
             message="at least one head of the query",
         ),
         Reject(
@@ -142,7 +134,7 @@ class MultiHeadAttention(Composite):
             f32[2, 4],
             heads=3,
             shared=2,
-            **_PLAIN,
+            **PLAIN,
             message="3 heads of the query don't share 2",
         ),
         Reject(
@@ -151,7 +143,7 @@ class MultiHeadAttention(Composite):
             f32[2, 4],
             heads=2,
             shared=2,
-            **_PLAIN,
+            **PLAIN,
             message="query is f32[4]: it has no rows",
         ),
         Reject(
@@ -160,7 +152,7 @@ class MultiHeadAttention(Composite):
             f32[2, 4],
             heads=2,
             shared=2,
-            **_PLAIN,
+            **PLAIN,
             message="query has 2 features, key 1",
         ),
         Reject(
@@ -169,7 +161,7 @@ class MultiHeadAttention(Composite):
             i32[2, 4],
             heads=2,
             shared=2,
-            **_PLAIN,
+            **PLAIN,
             message="needs a floating input",
         ),
     )

@@ -66,7 +66,8 @@ FAMILIES = {
     ),
     "Normalization": "normalization batch_norm group_norm",
     "Attention, embeddings and recurrent cells": (
-        "attention multi_head_attention embedding position recurrent_cells"
+        "attention attention_forward attention_gradient multi_head_attention embedding position "
+        "recurrent_cells"
     ),
     "Losses": (
         "regression_loss binary_loss classification_loss multiclass_loss likelihood_loss "
