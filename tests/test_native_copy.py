@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.machines import runnable
-from support.native_cases import check_cases, check_step
+from support.native_cases import HOST, TARGETS, check_cases, check_step
 from support.native_steps import Step, together
 
 from graphwright.compiler.native.kernel import Context
@@ -41,12 +40,12 @@ SHAPES = [(17, 33), (64, 130), (3, 65), (65, 3), (2, 70, 5, 66), (1, 1, 9), (130
 DTYPES = [np.float32, np.float64, np.float16, np.int8, np.bool_]
 
 
-@pytest.mark.parametrize("target", runnable(), ids=lambda target: target.cpu)
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.cpu)
 def test_axes_in_any_order(target):
     """Transposed in blocks, by rows or element by element, whole and masked ones."""
     random = np.random.default_rng(5)
     for shape in SHAPES:
-        for dtype in DTYPES if target == runnable()[0] else [np.float32]:
+        for dtype in DTYPES if target == HOST else [np.float32]:
             x = random.integers(0, 100, shape).astype(dtype)
             axes = tuple(map(int, random.permutation(len(shape))))
             check_step(Transpose(axes), [x], target=target)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.machines import runnable
-from support.native_cases import check_cases, check_step
+from support.native_cases import TARGETS, check_cases, check_step
 
 from graphwright.graph.dim import dim
 from graphwright.ops.convert import SizeValue
@@ -17,7 +16,7 @@ def test_cases(operator):
     check_cases(operator)
 
 
-@pytest.mark.parametrize("target", runnable(), ids=lambda target: target.cpu)
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.cpu)
 def test_long_ranges(target):
     for dtype in map(np.dtype, (np.int64, np.int16, np.float16, np.float32, np.float64)):
         check_step(Arange(-7, 3, 5001, dtype), [], target=target)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.machines import runnable
-from support.native_cases import check_cases, check_step
+from support.native_cases import HOST, TARGETS, check_cases, check_step
 from support.native_steps import reason_without
 
 from graphwright.compiler.native.math import FUNCTIONS
@@ -26,8 +25,11 @@ def test_cases(operator):
     check_cases(operator)
 
 
-@pytest.mark.parametrize("target", runnable(), ids=lambda target: target.cpu)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int8", "uint32"])
+RUNS = [(HOST, dtype) for dtype in ("float64", "float16", "bfloat16", "int8", "uint32")]
+RUNS += [(target, "float32") for target in TARGETS]
+
+
+@pytest.mark.parametrize(("target", "dtype"), RUNS, ids=lambda each: getattr(each, "cpu", each))
 def test_along_every_axis_and_both_ways(target, dtype):
     x = (RANDOM.normal(size=(5, 37, 35)) * 3).astype(as_dtype(dtype))
     for operator in OPERATORS:

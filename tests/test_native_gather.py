@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.machines import runnable
-from support.native_cases import check_cases, check_step
+from support.native_cases import TARGETS, check_cases, check_step
 from support.native_steps import reason_without, run_step
 
 from graphwright.graph.dim import dim
@@ -22,7 +21,7 @@ def test_cases(operator):
     check_cases(operator)
 
 
-@pytest.mark.parametrize("target", runnable(), ids=lambda target: target.cpu)
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.cpu)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.bool_])
 def test_rows_and_elements(target, dtype):
     x = RANDOM.integers(0, 99, (30, 41)).astype(dtype)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.machines import runnable
-from support.native_cases import check_cases, check_step
+from support.native_cases import TARGETS, check_cases, check_step
 from support.native_steps import run_step
 
 from graphwright.graph.dim import dim
@@ -21,7 +20,7 @@ def test_cases(operator):
     check_cases(operator)
 
 
-@pytest.mark.parametrize("target", runnable(), ids=lambda target: target.cpu)
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.cpu)
 @pytest.mark.parametrize("dtype", [uint32, uint64], ids=str)
 @pytest.mark.parametrize("count", [1, 3, 31, 32, 33, 129, 20001])
 def test_any_number_of_bits(target, dtype, count):

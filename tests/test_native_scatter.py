@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.machines import runnable
-from support.native_cases import check_cases, check_step
+from support.native_cases import TARGETS, check_cases, check_step
 from support.native_steps import Step, in_halves, run_step, shuffled, together
 
 from graphwright.compiler.native.kernel import Context
@@ -26,7 +25,7 @@ def test_cases(operator):
     check_cases(operator)
 
 
-@pytest.mark.parametrize("target", runnable(), ids=lambda target: target.cpu)
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.cpu)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int8, bfloat16()])
 def test_updates_come_in_the_order_of_their_indices(target, dtype):
     """Rounding depends on it: results are those of NumPy to the last bit."""

@@ -10,7 +10,12 @@ import numpy as np
 from graphwright.graph.operator import Operator
 from graphwright.testing.example import run
 from support.cases import checked
+from support.machines import runnable
 from support.native_steps import Array, reason_without, run_step
+
+HOST, *_LOWER = runnable()
+TARGETS = [HOST, *(target for target in _LOWER if target.vector_bytes < HOST.vector_bytes)]
+"""The CPU at hand, and one for each narrower kind of vectors."""
 
 
 def check_cases(operator: type[Operator], **options: Any) -> None:
