@@ -22,8 +22,8 @@ ROOT = Path(__file__).parent.parent
 MODES = ("train", "infer", "call", "cold", "warm", "memory")
 
 # How often a first call is measured: up to so many times, as long as it takes no more seconds.
-FIRST_CALLS = 5
-FIRST_SECONDS = 8.0
+FIRST_CALLS = 3
+FIRST_SECONDS = 6.0
 
 # How much is shown of what a process that failed has said last.
 LAST_LINES = 12
@@ -120,7 +120,7 @@ class Measurement:
         for subject, answer in zip(subjects, answers, strict=True):
             for framework, why in answer["notes"].items():
                 report.note(f"{framework} can't do {subject.name}: {why}")
-            report.rows.append(_row(subject, subject.mode, subject.unit, answer["times"]))
+            self._add(_row(subject, subject.mode, subject.unit, answer["times"]), report)
 
     def _first_calls(
         self, subject: Subject, frameworks: list[str], kept: Path, report: Report
@@ -134,7 +134,7 @@ class Measurement:
             if mode in self.modes:
                 self.progress(f"{subject.workload} {mode}")
                 values = self._first(subject, mode, able, kept, report)
-                report.rows.append(_row(subject, mode, "s", values))
+                self._add(_row(subject, mode, "s", values), report)
 
     def _first(
         self, subject: Subject, mode: str, frameworks: list[str], kept: Path, report: Report
@@ -176,7 +176,14 @@ class Measurement:
                     found = self._alone("memory", subject, framework, Path(caches), report)
                 if found:
                     values[framework] = found
-        report.rows.append(_row(subject, "memory", "MB", values))
+        self._add(_row(subject, "memory", "MB", values), report)
+
+    def _add(self, row: Row, report: Report) -> None:
+        """Keep a row, and tell it at once: the whole takes long."""
+        report.rows.append(row)
+        values = {"ours": row.ours, **row.peers, **row.beside}
+        told = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        self.progress(f"{row.workload} {row.mode}, {row.unit}: {told}")
 
     def _alone(
         self,

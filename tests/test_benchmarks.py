@@ -229,13 +229,13 @@ def test_cold_calls_find_empty_caches_and_warm_ones_full():
     cold = [entry for entry in asked if entry[3]]
     warm = [entry for entry in asked if not entry[3]]
     assert [entry[0] for entry in asked] == ["first"] * len(asked)
-    assert len({entry[2] for entry in cold}) == len(cold) == 4  # 1 + 2 + 3 + 4 > 8 seconds
+    assert len({entry[2] for entry in cold}) == len(cold) == 3  # of 1, 2 and 3 seconds
     assert all(entry[4] == [] for entry in cold)
     assert len({entry[2] for entry in warm}) == 1
     assert warm[0][4] == [] and all(entry[4] for entry in warm[1:])
     rows = {row.mode: row for row in report.rows}
-    assert rows["cold"].ours == 2.5 and rows["cold"].unit == "s"
-    assert rows["warm"].ours > 5  # what filled the caches does not count
+    assert rows["cold"].ours == 2.0 and rows["cold"].unit == "s"
+    assert rows["warm"].ours == 5.5  # of 5 and 6: what filled the caches, 4, does not count
 
 
 def test_every_cache_lies_below_the_given_folder(tmp_path):
