@@ -25,6 +25,7 @@ from graphwright.compiler.schedule import Schedule, schedule
 from graphwright.compiler.select import select
 from graphwright.compiler.settings import settings
 from graphwright.compiler.simplify import simplify, simplify_primitives
+from graphwright.compiler.split_to_slices import split_to_slices
 from graphwright.compiler.verify import Arrays, check_structure, differs, incomparable, sample
 from graphwright.graph.errors import CompileError, GraphwrightError, VerificationError
 from graphwright.graph.graph import Graph
@@ -65,6 +66,7 @@ PIPELINE: tuple[Pass, ...] = (
     # Again, on the primitives that decomposition brought, and without making composites of them.
     Pass(simplify_primitives, "simplified"),
     Pass(layout, "laid_out"),
+    Pass(split_to_slices, "sliced"),
     Pass(fuse, "fused"),
     Pass(schedule, "scheduled"),
     Pass(plan_memory, "planned"),

@@ -35,7 +35,7 @@ from graphwright.graph.errors import (
     ShapeError,
 )
 from graphwright.graph.node import Node
-from graphwright.graph.placement import Placement, dense_placement
+from graphwright.graph.placement import Placement, reshaped
 from graphwright.graph.source import here
 from graphwright.graph.types import TensorType
 
@@ -180,8 +180,7 @@ class Operator(Attributes):
 
         None when that can't be said: then they are copied.
         """
-        dense = self.view == "dense" and place.dense(x.shape)
-        return dense_placement(out.shape) if dense else None
+        return reshaped(place, x.shape, out.shape) if self.view == "dense" else None
 
     def lower(self, b: Any, *x: Any, **_: Any) -> Any:
         """The native meaning, for one kernel of what many operators do to an element.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
@@ -203,7 +204,7 @@ class Executor:
             self._idle.move_to_end(key)
             while len(self._idle) > _KEPT:
                 self._idle.popitem(last=False)
-        try:
-            return idle, idle.pop()
-        except IndexError:
-            return idle, self.make(sizes)
+        program = None
+        with suppress(IndexError):  # all are at work
+            program = idle.pop()
+        return idle, program or self.make(sizes)

@@ -177,7 +177,7 @@ class BoundPlan:
             if tiles:
                 function = self.code.objects[kernel.text].address
                 arguments = [self._argument(slot) for slot in kernel.arguments]
-                if kernel.shared:
+                if kernel.shared != 0:
                     writes = [*writes, Span(_SHARED, 0, 1)]
                 call = KernelCall(function, arguments, tiles)
                 yield Call(call, evaluate(kernel.work, self.sizes), reads, writes)

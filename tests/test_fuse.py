@@ -306,7 +306,9 @@ def test_a_fused_operator_refuses_what_its_graph_does_not_take():
     (group,) = groups(fused(Graph([x], [gw.ops.exp(-x)])))
     with pytest.raises(ShapeError, match=re.escape("input 0 has shape [n,5], the graph's [n,4]")):
         group.op(gw.input("y", ("n", 5)))
-    with pytest.raises(AttributeValueError, match="kind is elementwise or rows, not 'columns'"):
+    with pytest.raises(
+        AttributeValueError, match="kind is elementwise or rows or contraction, not 'columns'"
+    ):
         Fused("columns", group.op.body)
     w = gw.parameter("w", np.ones(3))
     with pytest.raises(AttributeValueError, match="must have outputs and no parameters"):
