@@ -7,7 +7,8 @@ from support.machines import check_objects_for_arm, runnable
 from support.native_steps import in_halves, run_step, shuffled, together
 
 from graphwright.compiler.native.contraction.driver import contraction
-from graphwright.compiler.native.contraction.matmul import matmul_product, oriented
+from graphwright.compiler.native.contraction.matmul import matmul_product
+from graphwright.compiler.native.contraction.orientation import oriented
 from graphwright.compiler.native.kernel import Context, Routine
 from graphwright.compiler.native.operand import dense_operand
 from graphwright.compiler.native.target import Target
@@ -178,6 +179,18 @@ def test_what_large_products_pack(way, named):
         if named:
             check(a[:5], b, types=types, sizes={"n": 5, "m": columns, "k": depth})
             check(a, b[:, :7], types=types, sizes={"n": rows, "m": 7, "k": depth})
+
+
+@pytest.mark.parametrize("target", runnable(), ids=lambda target: target.cpu)
+def test_few_rows_or_columns(target):
+    rng = np.random.default_rng(11)
+    for few in (1, 2, 3, 4, 5, 7, 8, 11):
+        for depth, many, dtype in [(130, 37, "f4"), (97, 50, "f8"), (128, 1, "i4"), (200, 3, "f2")]:
+            a, b = numbers(rng, (few, depth), dtype), numbers(rng, (depth, many), dtype)
+            for x in (a, np.asfortranarray(a)):
+                for y in (b, np.asfortranarray(b)):
+                    check(x, y, target=target)
+                    check(y.T, x.T, target=target)
 
 
 def test_results_with_strides():

@@ -16,18 +16,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from graphwright.compiler.native.contraction.orientation import as_dots
 from graphwright.compiler.native.contraction.panel import (
     masked,
-    panel_columns,
+    thin_vectors,
     tile_rows,
+    tile_vectors,
 )
 from graphwright.compiler.native.contraction.product import Factor, Product
 from graphwright.compiler.native.target import Target
 from graphwright.graph.dim import Size, ceildiv, minimum
 from graphwright.graph.dtype import DType
 
-# Rows of the buffer that an epilogue reads: with 3 vectors of 64 bytes, 12 KiB.
-BUFFER_ROWS = 64
+# Rows of the buffer that an epilogue reads, whole tiles of 8, 6 or 4: with 3 vectors of 64 bytes,
+# 9 KiB.
+BUFFER_ROWS = 48
 
 # Rows of a tile for which it pays to pack what could be read as it lies.
 ROWS_WORTH_PACKING = 64
@@ -39,6 +42,8 @@ _WORTH_PACKING = 30_000_000  # floating-point operations of a product of which p
 _FAR = 1024  # bytes that a step along k may go before that counts as far
 _MOST_SHARED = 1 << 26  # bytes of what is packed once, at most
 _FEW_TILES = 12  # as many there should be, even of those that pack
+_READ_BY_TILE = 1 << 18  # bytes of the right factor, where each element is a sum of its own
+_FEW_LINES = 6  # are gathered sooner than squares of them are transposed
 _MOST_ROWS = 1024  # in a tile
 
 
@@ -57,16 +62,20 @@ class Blocking:
     row_tiles:     tiles of the rows of each matrix of the stack
     column_tiles:  tiles of its columns: of whole panels
     single:        whether it is known now that there is one tile
-    panel_columns: the most columns that the routine takes at once
+    few_rows:      the rows, if they are so few that they have a routine of their own; else 0
+    panel_vectors: the most vectors of columns that the routine takes at once
+    panel_columns: the most columns
     left, right:   where the factors are read
     left_once:     whether the left factor is packed once, as a size: 1, or 0 where there turn out
                    to be too few columns
     left_computed: whether more than a copy is packed
     by_columns:    whether the left factor's columns are what follows one another in memory
+    by_squares:    whether it is packed the other way round: for `dots`
     by_rows:       whether the right factor's columns are: panels are transposed while packed
     left_line:     elements from one row of what a tile packs of the left factor to the next, or
                    from one column
     right_must:    whether the right factor can't be read as it lies: else a tile of few rows does
+    dots:          whether each element is computed as a sum of its own, by the routine `dots`
     buffered:      whether an epilogue does something to the product, before or instead of storing
     left_at …:     where the packed elements and the buffer are in a thread's own memory, or in
                    shared memory if packed once: elements
@@ -77,6 +86,8 @@ class Blocking:
     row_tiles: Size
     column_tiles: Size
     single: bool
+    few_rows: int
+    panel_vectors: int
     panel_columns: int
     left: Source
     right: Source
@@ -84,14 +95,23 @@ class Blocking:
     left_computed: bool
     right_computed: bool
     by_columns: bool
+    by_squares: bool
     by_rows: bool
     left_line: Size
     right_must: bool
+    dots: bool
     buffered: bool
     left_at: Size
     right_at: Size
     scratch: Size
     shared: Size
+
+    def widths(self, columns: Size, lanes: int) -> tuple[int, ...]:
+        """How many vectors the panels of so many columns have, which is known."""
+        assert isinstance(columns, int)
+        vectors = -(-columns // lanes)
+        panels = -(-vectors // self.panel_vectors)
+        return tuple(sorted({vectors // panels, -(-vectors // panels)}))
 
 
 def blocking(product: Product, target: Target) -> Blocking:
@@ -106,7 +126,6 @@ class _Choice:
         self.product = product
         self.target = target
         self.dtype = product.dtype
-        self.panel = panel_columns(self.dtype, target)
         self.height = tile_rows(target)
         self.lanes = target.lanes(self.dtype.itemsize)
         self.rows, self.columns, self.depth, self.count = (
@@ -114,7 +133,14 @@ class _Choice:
             for size in (product.rows, product.columns, product.depth, _count(product))
         )
         # Whether vectors may reach beyond the last column, and be masked there.
-        self.whole = masked(self.dtype, target) or _multiple(product.columns, self.lanes)
+        self.dots = as_dots(product)
+        few = 0 < self.rows < self.height and not self.dots and self.columns >= 4 * self.lanes
+        known = isinstance(product.rows, int) and isinstance(product.columns, int)
+        self.thin = self.rows if few and known else 0
+        self.vectors = thin_vectors(self.thin, target) if self.thin else tile_vectors(target)
+        self.panel = self.vectors * self.lanes
+        vectors = masked(self.dtype, target) or _multiple(product.columns, self.lanes)
+        self.whole = self.dots or vectors
         total = 2 * self.rows * self.columns * self.depth
         self.heavy = total >= _WORTH_PACKING and not product.batch and self.depth >= 2 * self.lanes
         self.wanted = min(max(total * self.count // _TILES, _LEAST_WORK), _MOST_WORK)
@@ -124,9 +150,12 @@ class _Choice:
         most_rows, most_columns = self.tile(left, right)
         row_tiles = ceildiv(product.rows, most_rows)
         column_tiles = ceildiv(product.columns, most_columns)
-        line = (most_rows if self.by_columns else product.depth) + self.lanes
         depth = self.lanes * ceildiv(product.depth, self.lanes)
-        left_size = line * (depth if self.by_columns else most_rows)
+        line: Size = most_rows + self.lanes
+        lines: Size = depth
+        if not self.by_columns or self.dots:
+            line, lines = depth + self.lanes, self.lanes * ceildiv(most_rows, self.lanes)
+        left_size = line * lines
         left_once = self.height * ceildiv(product.rows, self.height) * depth
         buffer = self.panel * BUFFER_ROWS if self.buffered else 0
         own = buffer + (left_size if left is Source.TILE else 0)
@@ -134,6 +163,8 @@ class _Choice:
             row_tiles=row_tiles,
             column_tiles=column_tiles,
             single=row_tiles == 1 and column_tiles == 1 and not product.batch,
+            few_rows=self.rows if self.dots else self.thin,
+            panel_vectors=self.vectors,
             panel_columns=self.panel,
             left=left,
             right=right,
@@ -141,9 +172,11 @@ class _Choice:
             left_computed=self.left_must,
             right_computed=_computed(product.right, self.dtype),
             by_columns=self.by_columns,
+            by_squares=self.by_columns and self.dots and self.rows > _FEW_LINES,
             by_rows=product.right.first.row == 1 and product.right.first.column != 1,
             left_line=line,
             right_must=self.right_must,
+            dots=self.dots,
             buffered=self.buffered,
             left_at=0 if left is Source.ONCE else buffer,
             right_at=own,
@@ -160,10 +193,13 @@ class _Choice:
     @property
     def left_must(self) -> bool:
         """Whether the left factor can't be read as it lies."""
-        return _computed(self.product.left, self.dtype)
+        along = self.product.left.first.column == 1 or not self.dots
+        return _computed(self.product.left, self.dtype) or not along
 
     @property
     def right_must(self) -> bool:
+        if self.dots:
+            return False
         along = self.product.right.first.column == 1 or self.product.columns == 1
         return _computed(self.product.right, self.dtype) or not along or not self.whole
 
@@ -196,6 +232,10 @@ class _Choice:
     def tile(self, left: Source, right: Source) -> tuple[int, int]:
         """The most rows and columns of a tile."""
         height, panel = self.height, self.panel
+        if self.dots:
+            share = _READ_BY_TILE // (self.depth * self.dtype.itemsize)
+            share *= 4 if left is Source.TILE else 1
+            return -(-self.rows // height) * height, max(share // panel * panel, panel)
         if right is Source.TILE:
             parts = -(-_FEW_TILES // -(-self.columns // panel))
             high = max(-(-self.rows // parts), 16 * height)

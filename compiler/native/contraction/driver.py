@@ -20,6 +20,7 @@ from graphwright.compiler.native.contraction.blocking import (
     Source,
     blocking,
 )
+from graphwright.compiler.native.contraction.dots import dots
 from graphwright.compiler.native.contraction.grid import Grid, Tile, stacks
 from graphwright.compiler.native.contraction.packing import (
     Packing,
@@ -27,7 +28,7 @@ from graphwright.compiler.native.contraction.packing import (
     pack_panel,
     vector_loop,
 )
-from graphwright.compiler.native.contraction.panel import call_panel, panel, tile_rows
+from graphwright.compiler.native.contraction.panel import call_panel, panel, thin_panel, tile_rows
 from graphwright.compiler.native.contraction.prepack import left_once
 from graphwright.compiler.native.contraction.product import (
     Line,
@@ -100,8 +101,7 @@ class _Driver:
         self.dtype = product.dtype
         self.height = tile_rows(b.module.target)
         arguments = frame.arguments
-        routine = Routine(panel(product.dtype, b.module.target))
-        self.routine = arguments.pointer(routine, self.dtype)
+        self.routine = arguments.pointer(Routine(self._text()), self.dtype)
         self.grid = Grid(frame, product, blocks)
         self.depth = arguments.value(product.depth)
         self.left, self.right, self.out = (
@@ -112,6 +112,16 @@ class _Driver:
         self.left_line = self._slot(blocks.left is Source.TILE, blocks.left_line)
         self.left_is_packed = self._slot(blocks.left is Source.ONCE, blocks.left_once)
         self.line_writer = (product.out.begin or _store)(frame)
+
+    def _text(self) -> str:
+        """The routine that multiplies."""
+        blocks, target = self.blocks, self.b.module.target
+        if blocks.dots:
+            return dots(self.dtype, target, blocks.few_rows)
+        if not blocks.few_rows:
+            return panel(self.dtype, target)
+        widths = blocks.widths(self.product.columns, target.lanes(self.dtype.itemsize))
+        return thin_panel(self.dtype, target, blocks.few_rows, widths)
 
     def _slot(self, needed: bool, size: Size) -> Value:
         return self.frame.arguments.value(size) if needed else self.b.index(0)
@@ -186,7 +196,7 @@ class _Driver:
         if self.blocks.left is Source.TILE:
             b.comment("pack the left factor")
             self._pack_left(places, tile)
-            if self.blocks.by_columns:
+            if self.blocks.by_columns and not self.blocks.dots:
                 return _Left(self.left_pack, b.index(height), one, line)
             return _Left(self.left_pack, line * height, line, one)
         if self.blocks.left is Source.DIRECT:
@@ -205,12 +215,16 @@ class _Driver:
         )
 
     def _pack_left(self, places: tuple[Place, ...], tile: Tile) -> None:
-        lines, length = tile.rows, self.depth
-        if self.blocks.by_columns:
+        blocks, lines, length = self.blocks, tile.rows, self.depth
+        if blocks.by_columns and not blocks.dots:
             places = tuple(_transposed(self.b, place) for place in places)
             lines, length = length, lines
         goal = Place(self.left_pack, self.left_line, 1)
-        pack_lines(self.b, Packing(places, self.product.left.compute, goal, lines, length))
+        packing = Packing(places, self.product.left.compute, goal, lines, length)
+        if blocks.by_squares:
+            pack_panel(self.frame, packing, 0, by_rows=True)
+        else:
+            pack_lines(self.b, packing)
 
     def _right(
         self, places: tuple[Place, ...], tile: Tile, columns: Value
@@ -218,6 +232,8 @@ class _Driver:
         """A panel of the right factor, and elements from one row of it to the next."""
         b, width = self.b, self.blocks.panel_columns
         direct, line = places[0].pointer, places[0].row
+        if self.blocks.dots:
+            return direct, b.index(places[0].column)
         if self.blocks.right is Source.DIRECT:
             return direct, line
         b.comment("pack a panel of the right factor")

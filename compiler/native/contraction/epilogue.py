@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from graphwright.compiler.group import Group, Ref
 from graphwright.compiler.native.contraction.driver import contraction
-from graphwright.compiler.native.contraction.matmul import oriented
+from graphwright.compiler.native.contraction.orientation import oriented
 from graphwright.compiler.native.contraction.product import (
     Epilogue,
     Factor,

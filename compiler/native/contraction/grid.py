@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from graphwright.compiler.native.contraction.blocking import Blocking
-from graphwright.compiler.native.contraction.panel import tile_rows, tile_vectors
+from graphwright.compiler.native.contraction.panel import tile_rows
 from graphwright.compiler.native.contraction.product import Matrix, Place, Product
 from graphwright.compiler.native.ir import Builder
 from graphwright.compiler.native.kernel import Arguments, Frame
@@ -67,11 +67,10 @@ class Tile:
 class Panels:
     """How columns are cut into panels: whole vectors, as many as in the others or one less."""
 
-    def __init__(self, b: Builder, columns: Value, lanes: int) -> None:
+    def __init__(self, b: Builder, columns: Value, lanes: int, most: int) -> None:
         self.b = b
         self.columns = columns
         self.lanes = lanes
-        most = tile_vectors(b.module.target)
         self.vectors = (columns + (lanes - 1)) / lanes
         self.count = (self.vectors + (most - 1)) / most
 
@@ -92,7 +91,7 @@ class Grid:
         arguments, dtype = frame.arguments, product.dtype
         self.rows = arguments.value(product.rows)
         lanes = self.b.module.target.lanes(dtype.itemsize)
-        self.panels = Panels(self.b, arguments.value(product.columns), lanes)
+        self.panels = Panels(self.b, arguments.value(product.columns), lanes, blocks.panel_vectors)
         if not blocks.single:
             self.row_tiles = arguments.value(blocks.row_tiles)
             self.column_tiles = arguments.value(blocks.column_tiles)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from graphwright.compiler.native.contraction.driver import contraction
+from graphwright.compiler.native.contraction.orientation import oriented
 from graphwright.compiler.native.contraction.product import (
     Epilogue,
     Factor,
     Product,
     matrix,
-    merged,
     product_of,
 )
 from graphwright.compiler.native.generators import Kernels, Operands, generates
@@ -33,12 +33,3 @@ def matmul_product(inputs: Operands, outputs: Operands) -> Product:
         rank,
         left.shape[-1],
     )
-
-
-def oriented(product: Product) -> Product:
-    """With as few axes as can be; and transposed, if the result's rows then run along vectors."""
-    product = merged(product)
-    out = product.out.matrices[0]
-    if out.column != 1 and out.row == 1 and product.columns != 1:
-        return product.transposed
-    return product

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from math import gcd
 
 from graphwright.compiler.native.contraction.panel import masked
 from graphwright.compiler.native.contraction.product import Compute, Place
 from graphwright.compiler.native.ir import Builder, Module
 from graphwright.compiler.native.kernel import Frame, Routine
 from graphwright.compiler.native.target import Target
+from graphwright.compiler.native.transpose import transposed
 from graphwright.compiler.native.values import Index, Pointer, Value
 from graphwright.graph.dtype import DType
 
@@ -71,7 +73,7 @@ def pack_panel(frame: Frame, packing: Packing, width: int, by_rows: bool) -> Non
 
 
 def _pack_whole_lines(b: Builder, packing: Packing, width: int) -> None:
-    lanes = min(b.module.target.lanes(packing.dtype.itemsize), width)
+    lanes = gcd(b.module.target.lanes(packing.dtype.itemsize), width)
     with b.loop(0, packing.lines, name="line") as row:
         line = packing.shifted(b, row)
         for index in range(0, width, lanes):
@@ -162,37 +164,6 @@ def _store_row(b: Builder, goal: Pointer, values: Value | list[Value]) -> None:
         return
     for lane, value in enumerate(values):
         b.store(goal, lane, value)
-
-
-def transposed(b: Builder, rows: list[Value]) -> list[Value]:
-    """As many vectors as they have lanes: the square of their elements, transposed.
-
-    Bit by bit, the number of the row and that of the lane are exchanged, two vectors at a time.
-    """
-    size = len(rows)
-    distance = size // 2
-    while distance:
-        changed = list(rows)
-        lanes = range(size)
-        low = [lane if not lane & distance else size + lane - distance for lane in lanes]
-        high = [lane + distance if not lane & distance else size + lane for lane in lanes]
-        for i in lanes:
-            if not i & distance:
-                x, y = rows[i], rows[i + distance]
-                changed[i], changed[i + distance] = (
-                    _shuffled(b, x, y, low),
-                    _shuffled(b, x, y, high),
-                )
-        rows, distance = changed, distance // 2
-    return rows
-
-
-def _shuffled(b: Builder, x: Value, y: Value, lanes: list[int]) -> Value:
-    """Lanes of two vectors, the second's counted on after the first's."""
-    chosen = ", ".join(f"i32 {lane}" for lane in lanes)
-    given = f"{x.type} {x.text}, {y.type} {y.text}"
-    text = b.emit(f"shufflevector {given}, <{len(lanes)} x i32> <{chosen}>")
-    return Value(b, text, x.dtype, x.lanes)
 
 
 def vector_loop(

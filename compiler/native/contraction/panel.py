@@ -22,6 +22,7 @@ product is cut, and which thread takes which part, changes no bit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from graphwright.compiler.native.ir import Builder, Module
@@ -34,7 +35,9 @@ PARAMETERS = ["ptr", "ptr", "ptr", *["i64"] * 8]
 
 def tile_rows(target: Target) -> int:
     """Rows of the tile that stays in registers."""
-    return 8 if target.registers >= 32 else 4
+    if target.registers >= 32:
+        return 8
+    return 6 if target.fma else 4
 
 
 def tile_vectors(target: Target) -> int:
@@ -42,9 +45,9 @@ def tile_vectors(target: Target) -> int:
     return 3 if target.registers >= 32 else 2
 
 
-def panel_columns(dtype: DType, target: Target) -> int:
-    """The most columns that one call of the routine takes."""
-    return tile_vectors(target) * target.lanes(dtype.itemsize)
+def thin_vectors(rows: int, target: Target) -> int:
+    """Vectors in a row of a tile of so few rows: more of them, to keep the units busy."""
+    return min(8, (24 if target.registers >= 32 else 10) // rows)
 
 
 def masked(dtype: DType, target: Target) -> bool:
@@ -55,17 +58,28 @@ def masked(dtype: DType, target: Target) -> bool:
 @cache
 def panel(dtype: DType, target: Target) -> str:
     """The text of the routine."""
+    return _text(dtype, target, range(1, tile_vectors(target) + 1), 0)
+
+
+@cache
+def thin_panel(dtype: DType, target: Target, rows: int, widths: tuple[int, ...]) -> str:
+    """The text of a routine for so few rows, and for panels of these many vectors."""
+    return _text(dtype, target, widths, rows)
+
+
+def _text(dtype: DType, target: Target, widths: Sequence[int], rows: int) -> str:
     module = Module(target)
-    widths = range(1, tile_vectors(target) + 1)
+    lanes = target.lanes(dtype.itemsize)
     with module.function("kernel", PARAMETERS) as (b, given):
         columns = given[4]
-        lanes = target.lanes(dtype.itemsize)
         for vectors in widths:
-            fits = columns <= vectors * lanes
-            if vectors > 1:
-                fits = fits & (columns > (vectors - 1) * lanes)
+            fits = (columns <= vectors * lanes) & (columns > (vectors - 1) * lanes)
             with b.when(fits, f"vectors{vectors}."):
-                _Width(b, given, dtype, vectors).write()
+                width = _Width(b, given, dtype, vectors)
+                if rows:
+                    width.tile(b.index(0), b.index(0), rows)
+                else:
+                    width.write()
     return module.text
 
 
@@ -94,21 +108,27 @@ class _Width:
             self.tile(row, at_a.value, height)
             done.value = row + height
             at_a.value = at_a.value + self.a_block
-        while height > 1:
-            height //= 2
+        for rest in (rest for rest in (4, 2, 1) if rest < height):
             first = done.value
-            with b.when(first + height <= self.rows, f"rows{height}."):
-                self.tile(first, at_a.value, height)
-                done.value = first + height
-                at_a.value = at_a.value + self.a_row * height
+            # Three rows are four, too: the last two are then the same one, and what is computed
+            # twice is stored twice.
+            least = 3 if rest == 4 else rest
+            with b.when(first + least <= self.rows, f"rows{rest}."):
+                self.tile(first, at_a.value, rest, least)
+                done.value = first + rest
+                at_a.value = at_a.value + self.a_row * rest
 
-    def tile(self, row: Value, start: Value, height: int) -> None:
-        """So many rows, from `row` on; a's begin at `start`."""
+    def tile(self, row: Value, start: Value, height: int, least: int = 0) -> None:
+        """So many rows, from `row` on, `least` at least if not 0; a's begin at `start`."""
         b = self.b
         b.comment(f"{height} rows by {self.vectors} vectors")
+        a_last, c_last = self.a_row, self.c_row
+        if 0 < least < height:
+            full = row + height <= self.rows
+            a_last, c_last = b.select(full, a_last, 0), b.select(full, c_last, 0)
         starts = [b.shifted(self.a, start)]
-        for _ in range(height - 1):
-            starts.append(b.shifted(starts[-1], self.a_row))
+        for i in range(1, height):
+            starts.append(b.shifted(starts[-1], self.a_row if i < height - 1 else a_last))
         zero = b.constant(0, self.dtype, self.lanes)
         sums = [[b.variable(zero) for _ in range(self.vectors)] for _ in range(height)]
         at_a, at_b = b.variable(b.index(0)), b.variable(b.index(0))
@@ -117,10 +137,10 @@ class _Width:
             at_a.value = at_a.value + self.a_depth
             at_b.value = at_b.value + self.b_depth
         out = b.shifted(self.c, row * self.c_row)
-        for line in sums:
+        for i, line in enumerate(sums, 1):
             for j, total in enumerate(line):
                 b.store(out, j * self.lanes, total.value, mask=self.mask_of(j))
-            out = b.shifted(out, self.c_row)
+            out = b.shifted(out, self.c_row if i < height - 1 else c_last)
 
     def step(
         self, starts: list[Pointer], sums: list[list[Variable]], at_a: Value, at_b: Value
@@ -134,13 +154,14 @@ class _Width:
         for start, line in zip(starts, sums, strict=True):
             left = b.splat(b.load(start, at_a), self.lanes)
             for total, x in zip(line, right, strict=True):
-                total.value = _multiply_add(b, left, x, total.value)
+                total.value = multiply_add(b, left, x, total.value)
 
     def mask_of(self, vector: int) -> Value | None:
         return self.mask if vector == self.vectors - 1 else None
 
 
-def _multiply_add(b: Builder, x: Value, y: Value, z: Value) -> Value:
+def multiply_add(b: Builder, x: Value, y: Value, z: Value) -> Value:
+    """x y + z, rounded once where the CPU can."""
     if x.floating and b.module.target.fma:
         return b.fma(x, y, z)
     return x * y + z
