@@ -42,7 +42,8 @@ _WORTH_PACKING = 30_000_000  # floating-point operations of a product of which p
 _FAR = 1024  # bytes that a step along k may go before that counts as far
 _MOST_SHARED = 1 << 26  # bytes of what is packed once, at most
 _FEW_TILES = 12  # as many there should be, even of those that pack
-_READ_BY_TILE = 1 << 18  # bytes of the right factor, where each element is a sum of its own
+_READ_BY_TILE = 1 << 18  # bytes of the right factor: where k are few, and by `dots`
+_SHALLOW = 128  # k that are few
 _FEW_LINES = 6  # are gathered sooner than squares of them are transposed
 _MOST_ROWS = 1024  # in a tile
 
@@ -218,6 +219,7 @@ class _Choice:
 
     def right(self) -> Source:
         far = self.worth(self.columns) and self.far(self.product.right.first.row)
+        far = far and self.depth > _SHALLOW
         return Source.TILE if self.right_must or far else Source.DIRECT
 
     def worth(self, lines: int) -> bool:
@@ -228,6 +230,17 @@ class _Choice:
     def far(self, step: Size) -> bool:
         """Whether a step along k goes far."""
         return not isinstance(step, int) or abs(step) * self.dtype.itemsize >= _FAR
+
+    @property
+    def widest(self) -> int:
+        """Columns of a tile that reads the right factor as it lies.
+
+        With few k, storing the result takes much of the time: it goes in long lines then.
+        """
+        if self.depth > _SHALLOW:
+            return 3 * self.panel
+        fit = _READ_BY_TILE // (self.depth * self.dtype.itemsize)
+        return max(fit // self.panel * self.panel, self.panel)
 
     def tile(self, left: Source, right: Source) -> tuple[int, int]:
         """The most rows and columns of a tile."""
@@ -241,7 +254,7 @@ class _Choice:
             high = max(-(-self.rows // parts), 16 * height)
             return -(-min(high, _MOST_ROWS) // height) * height, panel
         least = 2 * height
-        wide = _shares(self.columns, 3 * panel, panel)
+        wide = _shares(self.columns, self.widest, panel)
         high = max(self.wanted // (2 * wide * self.depth) // height * height, least)
         if isinstance(self.product.rows, int):
             high = min(high, -(-self.rows // height) * height)
