@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks.agreement import Disagreement
 from benchmarks.environment import processors
 from benchmarks.machine import describe
+from benchmarks.machine_limit import measured_limit
 from benchmarks.runner import MODES, Failed, Measurement, Report
 from benchmarks.subject import MODULES, OURS
 from benchmarks.table import machine_lines, speeds, times
@@ -40,7 +41,12 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     peers = [name for name in MODULES if name != OURS]
     add("--peers", type=_listed(peers), default=peers, help=f"of {','.join(peers)}; else all")
     add("--threads", type=int, default=len(processors()), help="else one for each processor")
-    add("--limit", type=float, metavar="GFLOP/s", help="what the threads can do at most, together")
+    add(
+        "--limit",
+        type=float,
+        metavar="GFLOP/s",
+        help="what the threads can do at most; else measured",
+    )
     add("--quick", action="store_true", help="try it out: tiny sizes, against NumPy by hand alone")
     chosen = parser.parse_args(given)
     unknown = set(chosen.names) - set(names)
@@ -76,7 +82,10 @@ def as_json(machine: dict[str, Any], report: Report) -> dict[str, Any]:
 def main(given: Sequence[str] | None = None) -> int:
     """Measure, print, write; 1 when results differ or a process fails, else 0."""
     chosen = arguments(given)
-    machine = describe(chosen.threads, chosen.limit)
+    limit = chosen.limit
+    if limit is None and not chosen.quick:
+        limit = measured_limit(chosen.threads)
+    machine = describe(chosen.threads, limit)
     peers = ["numpy"] if chosen.quick else chosen.peers
     measurement = Measurement(
         threads=chosen.threads,
@@ -96,7 +105,7 @@ def main(given: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(*machine_lines(machine), "", *times(report), sep="\n")
-    print("", *speeds(report.rows, chosen.limit), sep="\n")
+    print("", *speeds(report.rows, limit), sep="\n")
     if chosen.json:
         text = json.dumps(as_json(machine, report), indent=2, ensure_ascii=False)
         chosen.json.write_text(text + "\n", encoding="utf-8")
