@@ -40,6 +40,8 @@ def reshaped(place: Placement, shape: Shape, new: Shape) -> Placement | None:
 
     None when no strides say that: when axes become one that do not follow one another in memory.
     """
+    if place.dense(shape):
+        return dense_placement(new)
     if any(size == 0 for size in (*shape, *new)):
         return None
     old = [pair for pair in zip(shape, place.strides, strict=True) if pair[0] != 1]
@@ -52,7 +54,7 @@ def reshaped(place: Placement, shape: Shape, new: Shape) -> Placement | None:
         ):
             if rest and exact_quotient(have, want) is not None:
                 axes.append(rest.pop(0))
-            elif old and exact_quotient(want, have) is not None:
+            elif old:
                 group.append(old.pop(0))
             else:
                 return None

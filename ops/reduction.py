@@ -35,6 +35,8 @@ class Reduction(Operator):
     """Combines elements two by two, in any order: a single element is its own reduction, and to
     reduce some axes and then others is to reduce them together."""
     initial: ClassVar[bool | int] = 0
+    takes_none: ClassVar[bool] = True
+    """Has a value for no elements; otherwise a kernel on an empty axis raises."""
     """What it gives of no elements."""
 
     axes: tuple[int, ...]
@@ -177,6 +179,7 @@ class ExtremeReduction(Reduction):
     """Max and min; each element that ties for the extreme gets an equal share of the gradient."""
 
     fold = True
+    takes_none = False
     ufunc: ClassVar[np.ufunc]
     """NumPy's function that chooses between two."""
 

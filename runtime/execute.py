@@ -90,15 +90,16 @@ class Program:
         Raises what kernels raise, with the user's line; then no parameter has changed.
         """
         if not self.updated:
-            return self._results(inputs)
+            return self.results(inputs)
         with UPDATING:
-            results = self._results(inputs)
+            results = self.results(inputs)
             count = len(results) - len(self.updated)
             with state:
                 replacing(self.updated, results[count:])()
         return results[:count]
 
-    def _results(self, inputs: Sequence[Array]) -> list[Array]:
+    def results(self, inputs: Sequence[Array]) -> list[Array]:
+        """The outputs, and the next values of the parameters that are updated, in fresh arrays."""
         slots = list(self.slots)  # so that nothing of the caller's is kept afterwards
         for number, array in zip(self.plan.inputs, inputs, strict=True):
             slots[number] = array

@@ -52,7 +52,8 @@ class BoundPlan:
         self.code = code
         self.sizes = sizes
         layout = plan.layout(sizes)
-        kernels = [kernel for step in code.steps for kernel in step.kernels]
+        self._steps = [_for_sizes(step, sizes) for step in code.steps]
+        kernels = [kernel for step in self._steps for kernel in step.kernels]
         self._arena = aligned_bytes(layout.peak)
         self._shared = aligned_bytes(max((evaluate(k.shared, sizes) for k in kernels), default=0))
         self._error = aligned_table(1)
@@ -116,7 +117,7 @@ class BoundPlan:
     @cached_property
     def _last_failing(self) -> int:
         """The last step that may raise an error; -1 if none may."""
-        return max((i for i, code in enumerate(self.code.steps) if _may_fail(code)), default=-1)
+        return max((i for i, code in enumerate(self._steps) if _may_fail(code)), default=-1)
 
     def _argument(self, slot: Slot) -> Argument:
         if isinstance(slot, Number):
@@ -139,7 +140,7 @@ class BoundPlan:
         """Lay out the native steps in stages, and the parts between steps on NumPy."""
         segments: list[list[Call]] = [[]]
         between: list[Part | None] = []
-        for position, (step, code) in enumerate(zip(self.plan.steps, self.code.steps, strict=True)):
+        for position, (step, code) in enumerate(zip(self.plan.steps, self._steps, strict=True)):
             if code.reason:
                 between.append(self._on_numpy(step))
                 segments.append([])
@@ -307,6 +308,13 @@ class BoundPlan:
             else:
                 picks.append(self._array(number))
         return picks
+
+
+def _for_sizes(code: StepCode, sizes: dict[str, int]) -> StepCode:
+    """The code of a step where its kernels are made for these sizes; else none."""
+    if any(evaluate(size, sizes) == 0 for kernel in code.kernels for size in kernel.nonzero):
+        return StepCode(reason="an axis is empty")
+    return code
 
 
 def _may_fail(code: StepCode) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import cast
+
 from graphwright.compiler.fused import Fused
 from graphwright.compiler.group import Group, epilogue, obstacle, single
 from graphwright.compiler.native.contraction.epilogue import worked_product
 from graphwright.compiler.native.elementwise import elementwise_kernel
 from graphwright.compiler.native.generators import Kernels, Operands, generates
 from graphwright.compiler.native.kernel import Context
-from graphwright.compiler.native.rows import rows_kernel
+from graphwright.compiler.native.partial import row_kernels
 from graphwright.graph.graph import Graph
 from graphwright.graph.operator import Operator
 from graphwright.ops.convert import Cast
@@ -39,5 +42,12 @@ def _group(graph: Graph, inputs: Operands, outputs: Operands, context: Context) 
         return worked_product(product, Group(work), given, list(outputs), context)
     group = Group(graph)
     name = ", ".join(dict.fromkeys(node.op.name for node in group.operations if node.inputs))
-    kernel = rows_kernel if group.folded else elementwise_kernel
-    return [kernel(name, group, given, list(outputs), context)]
+    if not group.folded:
+        return [elementwise_kernel(name, group, given, list(outputs), context)]
+    kernels = row_kernels(name, group, given, list(outputs), context)
+    nonzero = tuple(
+        cast(Reduction, node.op).count(node.inputs[0].shape)
+        for node in group.reductions
+        if not cast(Reduction, node.op).takes_none
+    )
+    return [replace(kernel, nonzero=nonzero) for kernel in kernels]

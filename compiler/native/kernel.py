@@ -85,6 +85,8 @@ class Kernel:
                share it
     scratch:   bytes of memory that each thread needs for itself, its content lost between tiles
     shared:    bytes of memory that the kernels of the step share
+    nonzero:   sizes for which it is not made to be 0: then the step runs on NumPy, which has an
+               error for that
     """
 
     name: str
@@ -94,6 +96,7 @@ class Kernel:
     work: Size
     scratch: Size = 0
     shared: Size = 0
+    nonzero: tuple[Size, ...] = ()
 
 
 class Arguments:

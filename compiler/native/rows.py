@@ -40,7 +40,7 @@ def rows_kernel(
     outputs: list[Operand],
     context: Context,
 ) -> Kernel:
-    """The kernel of a group that folds axes."""
+    """The kernel of a group that folds axes, whole rows at a time."""
     module = context.module()
     lanes = vector_lanes(group, context.target)
     with kernel_function(module) as frame:
@@ -49,7 +49,7 @@ def rows_kernel(
         rows = loops_over(group.rows, group.space, walks)
         folds = loops_over(group.folded, group.space, walks)
         across = group.full[-1] in group.rows
-        work = (_AcrossRows if across else _AlongRows)(frame, memory, rows, folds, lanes)
+        work = (AcrossRows if across else AlongRows)(frame, memory, rows, folds, lanes)
         work.write()
     return Kernel(
         name,
@@ -61,7 +61,7 @@ def rows_kernel(
     )
 
 
-class _AlongRows(Sweeps):
+class AlongRows(Sweeps):
     """Lanes lie along the last folded axis."""
 
     def write(self) -> None:
@@ -76,7 +76,8 @@ class _AlongRows(Sweeps):
     def _short(self) -> bool:
         """True when a row is one vector, perhaps a wide one: all sweeps are in registers."""
         size = self.folds[-1].size
-        return len(self.folds) == 1 and isinstance(size, int) and size <= WIDE * self.lanes
+        one = len(self.folds) == 1 and self.part is None
+        return one and isinstance(size, int) and size <= WIDE * self.lanes
 
     def width(self) -> int:
         size = self.folds[-1].size
@@ -104,31 +105,33 @@ class _AlongRows(Sweeps):
         with ExitStack() as loops:
             site = row
             for loop in around:
-                index = loops.enter_context(self.b.loop(0, self.memory.number(loop.size), 1))
+                index = loops.enter_context(self.b.loop(*self.bounds(loop)))
                 site = Site(self.memory, {loop: index}, site)
-            yield from vectors(site, inner, 0, self.memory.number(inner.size), self.width())
+            yield from vectors(site, inner, *self.bounds(inner), self.width())
 
     def finish(self, node: Node, total: Value) -> Value:
+        return self.b.convert(self.folded(node, total), node.outputs[0].dtype)
+
+    def folded(self, node: Node, total: Value) -> Value:
         """Fold the lanes in halves: the same tree each time."""
         b = self.b
         while total.lanes > 1:
             half = total.lanes // 2
             first, second = b.lanes_of(total, 0, half), b.lanes_of(total, half, half)
             total = node.op.lower(b, first, second)
-        return b.convert(total, node.outputs[0].dtype)
+        return total
 
 
-class _AcrossRows(Sweeps):
+class AcrossRows(Sweeps):
     """Lanes lie along the last axis, which is not folded: each lane is a row."""
 
     def __init__(self, *given: object) -> None:
         super().__init__(*given)  # type: ignore[arg-type]
-        *self._around, self._columns = self.rows
+        *self.around, self._columns = self.rows
 
     @property
     def tiles(self) -> Size:
-        around = product(loop.size for loop in self._around)
-        return around * rounds(self._columns.size, self.width())
+        return product(loop.size for loop in self.around) * self.chunks
 
     def width(self) -> int:
         size = self._columns.size
@@ -139,32 +142,43 @@ class _AcrossRows(Sweeps):
         return WIDE * self.lanes
 
     def write(self) -> None:
-        b, width = self.b, self.width()
-        chunks = rounds(self._columns.size, width)
+        b, width, chunks = self.b, self.width(), self.chunks
         self.plan_kept(
             _strides(self.group, self.folds, width, lanes=self._columns),
             product(loop.size for loop in self.folds) * width,
         )
         outside = Site(self.memory, {})
-        with each_tile(self.frame, self.memory, self._around, chunks) as (indices, chunk):
-            start: Index = b.index(chunk) * width if chunks != 1 else 0
+        with each_tile(self.frame, self.memory, self.around, chunks) as (indices, chunk):
+            around = Site(self.memory, indices, outside)
+            start = self.first_column(chunk)
             for operand, pointer in self.own.items():
                 # Places along the lanes count from the first column of all.
                 self.memory.give(operand, b.shifted(pointer, b.index(0) - start))
-            around = Site(self.memory, indices, outside)
-            size = self.memory.number(self._columns.size)
-            exact = isinstance(size, int) and size % width == 0
-            mask = None if exact else lane_mask(around, start, size, width)
-            at = {self._columns: start}
-            columns = self._columns
-            row = Site(self.memory, at, around, along=columns, lanes=width, mask=mask, row=True)
-            self.row(row)
+            self.row(self.columns(around, start))
+
+    @property
+    def chunks(self) -> Size:
+        """How many vectors of lanes there are."""
+        return rounds(self._columns.size, self.width())
+
+    def first_column(self, chunk: Index) -> Index:
+        """Where the so-manieth vector of lanes begins."""
+        return self.b.index(chunk) * self.width() if self.chunks != 1 else 0
+
+    def columns(self, around: Site, start: Index) -> Site:
+        """The rows that are computed together, from the first."""
+        width = self.width()
+        size = self.memory.number(self._columns.size)
+        exact = isinstance(size, int) and size % width == 0
+        mask = None if exact else lane_mask(around, start, size, width)
+        at = {self._columns: start}
+        return Site(self.memory, at, around, along=self._columns, lanes=width, mask=mask, row=True)
 
     def elements(self, row: Site) -> Iterator[Site]:
         with ExitStack() as loops:
             site = row
             for loop in self.folds:
-                index = loops.enter_context(self.b.loop(0, self.memory.number(loop.size), 1))
+                index = loops.enter_context(self.b.loop(*self.bounds(loop)))
                 site = Site(self.memory, {loop: index}, site)
             yield site
 

@@ -7,7 +7,7 @@ asked for a value; what was computed before is not computed again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from graphwright.compiler.group import Group, Ref
 from graphwright.compiler.iteration import Axes
@@ -73,15 +73,25 @@ class Memory:
 
     def walks(self) -> list[Walk]:
         """Of all that is read and written."""
-        return [*map(self.input_walk, self.input_refs()), *map(self.output_walk, self._places())]
-
-    def _places(self) -> range:
-        return range(len(self.outputs))
+        return walks_of(self.group, self.inputs, self.outputs)
 
     def input_refs(self) -> list[Ref]:
-        """What is read from memory, each way of reading it once."""
-        refs = (ref for refs in self.group.reads.values() for ref in refs)
-        return list(dict.fromkeys(ref for ref in refs if ref.tensor in self.inputs))
+        return reads_of(self.group, self.inputs)
+
+
+def reads_of(group: Group, inputs: Mapping[Tensor, Operand]) -> list[Ref]:
+    """What a group reads from memory, each way of reading it once."""
+    refs = (ref for refs in group.reads.values() for ref in refs)
+    return list(dict.fromkeys(ref for ref in refs if ref.tensor in inputs))
+
+
+def walks_of(
+    group: Group, inputs: Mapping[Tensor, Operand], outputs: Sequence[Operand]
+) -> list[Walk]:
+    """How a group walks its operands."""
+    reads = [walk(inputs[ref.tensor], ref.axes) for ref in reads_of(group, inputs)]
+    pairs = zip(outputs, group.outputs, strict=True)
+    return [*reads, *(walk(operand, ref.axes) for operand, ref in pairs)]
 
 
 class Site:

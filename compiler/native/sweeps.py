@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import cast
 
 from graphwright.compiler.group import Ref
+from graphwright.compiler.native.ir import Builder
 from graphwright.compiler.native.kernel import Frame
 from graphwright.compiler.native.nest import Loop
 from graphwright.compiler.native.operand import Operand
 from graphwright.compiler.native.site import Memory, Site
-from graphwright.compiler.native.values import Pointer, Value, Variable
+from graphwright.compiler.native.values import Index, Pointer, Value, Variable
 from graphwright.compiler.native.work import expensive
 from graphwright.graph.dim import Size, ceildiv, product
-from graphwright.graph.dtype import int8
+from graphwright.graph.dtype import DType, int8
 from graphwright.graph.node import Node
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
@@ -27,6 +28,7 @@ class Sweeps:
     folds:   the loops within one
     lanes:   elements of a vector
     scratch: the bytes of the thread's memory that are used
+    part:    the rounds of the first of `folds` that are made, first and last (excluded); None: all
     kept:    what later sweeps read again, and where it lies
     own:     of this, what lies in the thread's memory
     """
@@ -42,6 +44,7 @@ class Sweeps:
         self.folds = folds
         self.lanes = lanes
         self.scratch: Size = 0
+        self.part: tuple[Index, Index] | None = None
         self.kept: dict[Tensor, Operand] = {}
         self.own: dict[Operand, Pointer] = {}
 
@@ -77,11 +80,26 @@ class Sweeps:
         for tensor in self.kept:
             self.memory.inputs.pop(tensor, None)
 
+    def bounds(self, loop: Loop) -> tuple[Index, Index]:
+        """The rounds of one of the loops within a row."""
+        if self.part is not None and loop is self.folds[0]:
+            return self.part
+        return 0, self.memory.number(loop.size)
+
     def full(self, ref: Ref) -> bool:
         return ref.axes == self.group.full
 
     def sweep(self, row: Site, level: int) -> None:
         """Fold what is to be folded, write what is to be written, keep what is to be kept."""
+        for node, total in self.totals(row, level).items():
+            row.known[self.group.ref(node.outputs[0])] = self.finish(node, total)
+        row.move_on()
+        for tensor, operand in self.kept.items():
+            if self.group.level[tensor] == level:
+                self.memory.inputs[tensor] = operand
+
+    def totals(self, row: Site, level: int) -> dict[Node, Value]:
+        """The lanes of each reduction of a sweep; the rest of its work is done too."""
         group = self.group
         folding = [n for n in group.reductions if group.level[n.outputs[0]] == level + 1]
         totals = {node: self.start(node) for node in folding}
@@ -96,20 +114,13 @@ class Sweeps:
             self.keep(site, level)
             for position, value in written:
                 site.store(position, value)
-        for node, total in totals.items():
-            row.known[group.ref(node.outputs[0])] = self.finish(node, total.value)
-        row.move_on()
-        for tensor, operand in self.kept.items():
-            if group.level[tensor] == level:
-                self.memory.inputs[tensor] = operand
+        return {node: total.value for node, total in totals.items()}
 
     # Reductions.
 
     def start(self, node: Node) -> Variable:
         """The total of a reduction before anything is added."""
-        op = cast(Reduction, node.op)
-        dtype = op.accumulates(node.inputs[0].dtype)
-        return self.b.variable(self.b.constant(op.start(dtype), dtype, self.width()))
+        return self.b.variable(start_of(self.b, node, self.width()))
 
     def fold(self, site: Site, node: Node, total: Variable) -> None:
         """Add the elements of a site; lanes that do not count change nothing."""
@@ -173,3 +184,14 @@ class Sweeps:
                 again[tensor] = None
             elif tensor not in again:
                 self._find_again(tensor.node, sweep, again)
+
+
+def accumulator(node: Node) -> DType:
+    """The dtype of a reduction's totals."""
+    return cast(Reduction, node.op).accumulates(node.inputs[0].dtype)
+
+
+def start_of(b: Builder, node: Node, lanes: int) -> Value:
+    """The total of no elements."""
+    dtype = accumulator(node)
+    return b.constant(cast(Reduction, node.op).start(dtype), dtype, lanes)

@@ -50,10 +50,12 @@ def chunk_bounds(memory: Memory, chunk: Index, length: int, size: Index) -> tupl
     return start, b.intrinsic("smin", start + length, size)
 
 
-def vectors(site: Site, loop: Loop, start: Index, stop: Index, lanes: int) -> Iterator[Site]:
+def vectors(
+    site: Site, loop: Loop, start: Index, stop: Index, lanes: int, *, row: bool = False
+) -> Iterator[Site]:
     """Sites that walk a loop in vectors: first whole ones, then what is left, masked.
 
-    Each is to be written to once, before the next is asked for.
+    Each is to be written to once, before the next is asked for. row: as for `Site`
     """
     b, memory = site.b, site.memory
     if isinstance(start, int) and isinstance(stop, int):
@@ -66,11 +68,11 @@ def vectors(site: Site, loop: Loop, start: Index, stop: Index, lanes: int) -> It
         some = rest = True
     if some:
         with b.loop(start, whole, lanes, name="vector") as index:
-            yield Site(memory, {loop: index}, site, along=loop, lanes=lanes)
+            yield Site(memory, {loop: index}, site, along=loop, lanes=lanes, row=row)
     if not rest:
         return
     mask = lane_mask(site, whole, stop, lanes)
-    tail = Site(memory, {loop: whole}, site, along=loop, lanes=lanes, mask=mask)
+    tail = Site(memory, {loop: whole}, site, along=loop, lanes=lanes, mask=mask, row=row)
     if isinstance(whole, int):
         yield tail
     else:
