@@ -1,14 +1,18 @@
 """Matrix products in native code: right for any sizes, strides, stacks and CPUs, bit for bit."""
 
+import re
+
 import ml_dtypes
 import numpy as np
 import pytest
 from support.machines import check_objects_for_arm, runnable
 from support.native_steps import in_halves, run_step, shuffled, together
 
+from graphwright.compiler.native.contraction import driver
 from graphwright.compiler.native.contraction.driver import contraction
 from graphwright.compiler.native.contraction.matmul import matmul_product
 from graphwright.compiler.native.contraction.orientation import oriented
+from graphwright.compiler.native.contraction.panel import masked, panel
 from graphwright.compiler.native.kernel import Context, Routine
 from graphwright.compiler.native.operand import dense_operand
 from graphwright.compiler.native.target import Target
@@ -230,3 +234,27 @@ def test_texts_are_shared_among_sizes():
         [kernel] = contraction(oriented(matmul_product(given, [out])), Context(Target.host(), {}))
         texts |= {kernel.text, *(a.text for a in kernel.arguments if isinstance(a, Routine))}
     assert len(texts) == 2
+
+
+def one_lane_too_many(text):
+    return text.replace("icmp slt <", "icmp sle <")
+
+
+def no_single_rows(text):
+    return re.sub(r"br i1 \S+ label %rows1\.\w+, label (%\S+)", r"br label \1", text)
+
+
+def one_step_less(text):
+    return re.sub(r"(icmp slt i64 %\w+), %a5", r"\1, 16", text)
+
+
+@pytest.mark.parametrize("bug", [one_lane_too_many, no_single_rows, one_step_less])
+def test_planted_bugs_are_found(bug, monkeypatch):
+    target = next(target for target in runnable() if masked(np.dtype("f4"), target))
+    right = panel(np.dtype("f4"), target)
+    assert bug(right) != right
+    a, b = np.ones((9, 17), "f4"), np.ones((17, 17), "f4")
+    check(a, b, target=target)
+    monkeypatch.setattr(driver, "panel", lambda dtype, target: bug(right))
+    with pytest.raises(AssertionError):
+        check(a, b, target=target)
