@@ -13,6 +13,7 @@ from graphwright.compiler.pipeline import NATIVE_PIPELINE, PIPELINE, Compilation
 from graphwright.compiler.plan import Plan
 from graphwright.compiler.report import explain, stage_text, summary
 from graphwright.compiler.schedule import TYPICAL_SIZE
+from graphwright.compiler.verify import sample
 from graphwright.graph.dim import Dim, names_of
 from graphwright.graph.display import Displayed
 from graphwright.graph.errors import AttributeValueError, GraphError
@@ -37,7 +38,7 @@ def compile(
     updates: Mapping[Parameter, Tensor] | None = None,
     *,
     backend: Literal["native", "numpy"] = "numpy",
-    check: bool | Sequence[object] = False,
+    check: bool | Literal["bounds", "nan"] | Sequence[object] = False,
 ) -> CompiledFunction:
     """Compile a graph to a function that takes and gives NumPy arrays.
 
@@ -46,8 +47,9 @@ def compile(
     updates: the next value of each parameter that a call changes; all of them are read first,
              and either all change or, when a call raises, none
     backend: "numpy", kernels from NumPy in one arena
-    check:   True compares every pass before and after on drawn values; a sequence of arrays, one
-             for each input, compares on those
+    check:   True compares every pass before and after on drawn values, and native code with NumPy
+             step by step; a sequence of arrays, one for each input, compares on those;
+             "bounds" makes native code that looks where it reads and writes, in every call
 
     The function works for any sizes of the named dimensions, and from several threads.
     Raises GraphError for what is no graph, VerificationError when a check fails.
@@ -67,20 +69,37 @@ def compile(
             )
     graph = Graph(listed, leaves, updates)
     _check_dimensions(graph)
-    samples = None if isinstance(check, bool) else _samples(graph, check)
+    each_call = isinstance(check, str) and check in _EACH_CALL
+    compared = check is not False and not each_call
+    samples = None if isinstance(check, bool) or each_call else _samples(graph, check)
     passes = NATIVE_PIPELINE if backend == "native" else PIPELINE
-    compilation = compile_graph(graph, passes=passes, check=check is not False, samples=samples)
-    return CompiledFunction(compilation, outputs, _executor(compilation.plan, backend))
+    compilation = compile_graph(graph, passes=passes, check=compared, samples=samples)
+    executor = _executor(compilation.plan, backend, check if each_call else None)
+    if compared and backend == "native":
+        compare = importlib.import_module("graphwright.runtime.compare").compare
+        compare(compilation.plan, executor.code, sample(graph, samples))
+    return CompiledFunction(compilation, outputs, executor)
 
 
-def _executor(plan: Plan, backend: str) -> Executor | NativeExecutor:
-    """What runs a plan."""
+_EACH_CALL = ("bounds",)
+
+
+def _executor(plan: Plan, backend: str, check: object) -> Any:
+    """What runs a plan.
+
+    Modules are loaded when used: what generates code takes a while.
+    """
     if backend == "numpy":
+        if check == "bounds":
+            raise AttributeValueError(
+                'check="bounds" is for native code', source=here(), hint='add backend="native"'
+            )
         return Executor(plan)
-    # Loaded when used: with what generates code, it takes a while.
     native = importlib.import_module("graphwright.runtime.native")
-    executor: NativeExecutor = native.NativeExecutor(plan)
-    return executor
+    if check == "bounds":
+        bind = importlib.import_module("graphwright.runtime.bounds").CheckedPlan
+        return native.NativeExecutor(plan, bind)
+    return native.NativeExecutor(plan)
 
 
 def _listed(inputs: object) -> list[Any]:
@@ -98,7 +117,7 @@ def _samples(graph: Graph, check: object) -> list[NDArray[Any]]:
         raise AttributeValueError(
             f"check is {check!r}",
             source=here(),
-            hint="True, False, or a sequence of arrays, one for each input",
+            hint='True, False, "bounds", or a sequence of arrays, one for each input',
         )
     return bind(graph.inputs, check, {})[0]
 

@@ -12,13 +12,13 @@ from functools import cached_property, partial
 from itertools import accumulate, pairwise
 from operator import call
 from sys import getrefcount
-from typing import Any, TypeAlias, cast
+from typing import Any, ClassVar, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graphwright.compiler.native.generate import NativeCode, StepCode, generate
-from graphwright.compiler.native.kernel import Address, Fault, Number, Shared
+from graphwright.compiler.native.kernel import Address, Fault, Kernel, Number, Routine, Shared
 from graphwright.compiler.native.kernel import Argument as Slot
 from graphwright.compiler.plan import Plan, Step
 from graphwright.graph.dim import evaluate
@@ -42,10 +42,16 @@ _ARENA, _SHARED = -1, -2  # where memory comes from, beside the buffers that lie
 class BoundPlan:
     """A plan and its code bound to concrete sizes. One call runs at a time.
 
-    fits: gives -1 for arrays that need no conversion and have the sizes that this is bound to
+    fits:    gives -1 for arrays that need no conversion and have the sizes that this is bound to
+    checked: whether it takes code whose loads and stores are checked
+    apart:   whether each step is parts of its own
+    careful: whether parameters are left alone until all steps have run
     """
 
     fits: Callable[..., int]
+    checked: ClassVar[bool] = False
+    apart: ClassVar[bool] = False
+    careful: ClassVar[bool] = False
 
     def __init__(self, plan: Plan, code: NativeCode, sizes: dict[str, int]) -> None:
         self.plan = plan
@@ -69,7 +75,7 @@ class BoundPlan:
         count = len(picks) - len(self._updated)
         self._outputs, self._updates = picks[:count], picks[count:]
         # A value that has to be copied for an update can't be there when the last part begins.
-        self._unsettled = not all(isinstance(pick, int) for pick in self._updates)
+        self._unsettled = self.careful or not all(isinstance(pick, int) for pick in self._updates)
         if self._unsettled:
             self._rewritten = dict.fromkeys(self._rewritten, True)
         self._bind(max((evaluate(k.scratch, sizes) for k in kernels), default=0))
@@ -119,7 +125,8 @@ class BoundPlan:
         """The last step that may raise an error; -1 if none may."""
         return max((i for i, code in enumerate(self._steps) if _may_fail(code)), default=-1)
 
-    def _argument(self, slot: Slot) -> Argument:
+    def _argument(self, slot: Slot, step: Step, kernel: Kernel) -> Argument:
+        """What a slot of a kernel holds."""
         if isinstance(slot, Number):
             return evaluate(slot.size, self.sizes)
         if isinstance(slot, Address):
@@ -132,6 +139,7 @@ class BoundPlan:
             return int(self._shared.ctypes.data) + evaluate(slot.offset, self.sizes)
         if isinstance(slot, Fault):
             return int(self._error.ctypes.data)
+        assert isinstance(slot, Routine), f"{slot} is for checked code"
         return self.code.objects[slot.text].address
 
     # Stages, and what lies between.
@@ -140,12 +148,14 @@ class BoundPlan:
         """Lay out the native steps in stages, and the parts between steps on NumPy."""
         segments: list[list[Call]] = [[]]
         between: list[Part | None] = []
+        self._ends: list[int] = []
         for position, (step, code) in enumerate(zip(self.plan.steps, self._steps, strict=True)):
             if code.reason:
                 between.append(self._on_numpy(step))
                 segments.append([])
             segments[-1] += self._calls(step, code)
-            if position == self._last_failing and not code.reason:
+            self._ends.append(len(segments) + sum(part is not None for part in between))
+            if self.apart or (position == self._last_failing and not code.reason):
                 between.append(None)  # what follows can't fail: parameters may be written over
                 segments.append([])
         laid_out = [stages(calls) for calls in segments]
@@ -177,7 +187,7 @@ class BoundPlan:
             tiles = evaluate(kernel.tiles, self.sizes)
             if tiles:
                 function = self.code.objects[kernel.text].address
-                arguments = [self._argument(slot) for slot in kernel.arguments]
+                arguments = [self._argument(slot, step, kernel) for slot in kernel.arguments]
                 if kernel.shared != 0:
                     writes = [*writes, Span(_SHARED, 0, 1)]
                 call = KernelCall(function, arguments, tiles)
@@ -250,10 +260,12 @@ class BoundPlan:
 
     def _arrays(self, inputs: Sequence[Array]) -> list[Array]:
         """What native code is told of: inputs, parameters, and fresh arrays for results."""
-        fresh = [np.empty(shape, dtype) for shape, dtype in self._fresh]
         if not self._parameters:
-            return [*inputs, *fresh]
-        return [*inputs, *present(self._parameters), *fresh]
+            return [*inputs, *self._fresh_arrays()]
+        return [*inputs, *present(self._parameters), *self._fresh_arrays()]
+
+    def _fresh_arrays(self) -> list[Array]:
+        return [np.empty(shape, dtype) for shape, dtype in self._fresh]
 
     def _run(self, arrays: list[Array], parts: Iterable[Part]) -> None:
         for part in parts:
@@ -340,9 +352,11 @@ _ALONE = _alone()
 class NativeExecutor(Executor):
     """The bound plans of one plan by size; see `Executor`."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, bind: type[BoundPlan] = BoundPlan) -> None:
+        """bind: what runs the plan for some sizes"""
         super().__init__(plan)
-        self.code = generate(plan)
+        self.code = generate(plan, checked=bind.checked)
+        self.bind = bind
 
     def make(self, sizes: dict[str, int]) -> BoundPlan:
-        return BoundPlan(self.plan, self.code, sizes)
+        return self.bind(self.plan, self.code, sizes)

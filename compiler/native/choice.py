@@ -141,19 +141,10 @@ class Reader:
     def _noted(self, fine: Value, mask: Value | None) -> Value:
         b = self.b
         # Lanes that are masked out are 0: only along an empty axis is that out of range.
-        with b.when(any_lane(b, ~fine), "fault"):
+        with b.when(b.any_lane(~fine), "fault"):
             b.store(self.fault, 0, b.constant(1, int64))
         return fine if mask is None else fine & mask
 
 
 def _fault(arguments: Arguments) -> Pointer:
     return arguments.pointer(Fault(), int64)
-
-
-def any_lane(b: Builder, mask: Value) -> Value:
-    """True if any lane of a mask is."""
-    if mask.lanes == 1:
-        return mask
-    name = f"llvm.vector.reduce.or.v{mask.lanes}i1"
-    b.module.declare(name, "i1", [mask.type])
-    return Value(b, b.emit(f"call i1 @{name}({mask.type} {mask.text})"), mask.dtype)

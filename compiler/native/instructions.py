@@ -228,6 +228,14 @@ class Instructions:
         listed = ", ".join(f"{kind} {x.text}" for x in values)
         return Value(self, self.emit(f"call {kind} @{full}({listed})"), first.dtype, lanes)
 
+    def any_lane(self, mask: Value) -> Value:
+        """True if any lane of a mask is."""
+        if mask.lanes == 1:
+            return mask
+        name = f"llvm.vector.reduce.or.v{mask.lanes}i1"
+        self.module.declare(name, "i1", [mask.type])
+        return Value(self, self.emit(f"call i1 @{name}({mask.type} {mask.text})"), mask.dtype)
+
     def fma(self, x: Value, y: Operand, z: Operand) -> Value:
         """x y + z, rounded once."""
         return self.intrinsic("fma", x, y, z)

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from graphwright.compiler.native.ir import Builder, Function, Module
+from graphwright.compiler.native.memory import Guard
 from graphwright.compiler.native.target import Target
-from graphwright.compiler.native.values import Pointer, Value
+from graphwright.compiler.native.values import Bounds, Pointer, Value
 from graphwright.graph.dim import Size
-from graphwright.graph.dtype import DType, int64
+from graphwright.graph.dtype import DType, int64, uint64
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,33 @@ class Fault:
     """
 
 
-Argument: TypeAlias = Address | Number | Shared | Routine | Fault
+@dataclass(frozen=True)
+class Limit:
+    """In checked code: the slot holds where memory begins, or with `end`, where it has ended.
+
+    of: the memory of all elements of a value, or that which the kernels of the step share
+    """
+
+    of: Address | Shared
+    end: bool
+
+
+@dataclass(frozen=True)
+class Room:
+    """In checked code: the slot holds how many bytes of memory each thread has for itself."""
+
+
+@dataclass(frozen=True)
+class Stray:
+    """In checked code: the slot holds the address of an int64 for what goes astray."""
+
+
+@dataclass(frozen=True)
+class Refuge:
+    """In checked code: the slot holds the address of memory to go to instead."""
+
+
+Argument: TypeAlias = Address | Number | Shared | Routine | Fault | Limit | Room | Stray | Refuge
 
 
 @dataclass(frozen=True)
@@ -106,6 +133,8 @@ class Arguments:
         self._builder = builder
         self._table = Pointer(table, int64)
         self._slots: list[Argument] = []
+        if builder.module.checked:
+            builder.guard = Guard(self._read(Stray(), "ptr"), self._read(Refuge(), "ptr"))
 
     @property
     def slots(self) -> tuple[Argument, ...]:
@@ -113,23 +142,42 @@ class Arguments:
 
     def pointer(self, argument: Argument, dtype: DType) -> Pointer:
         """An address from its slot."""
-        slot = self._slot(argument)
-        where = self._builder.address(self._table, slot)
-        return Pointer(self._builder.emit(f"load ptr, ptr {where}"), dtype)
+        slot = len(self._slots)
+        return Pointer(self._read(argument, "ptr"), dtype, self._bounds(argument, slot))
+
+    def own(self, scratch: str, dtype: DType) -> Pointer:
+        """The thread's own memory."""
+        if not self._builder.module.checked:
+            return Pointer(scratch, dtype)
+        slot = len(self._slots)
+        first = self._number(self._builder.emit(f"ptrtoint ptr {scratch} to i64"))
+        end = first + self._number(self._read(Room(), "i64"))
+        return Pointer(scratch, dtype, Bounds(first, end, slot))
 
     def number(self, size: Size) -> Value | int:
         """A size: itself when it is known now, else from its slot."""
         if isinstance(size, int):
             return size
-        return self._builder.load(self._table, self._slot(Number(size)))
+        return self.value(size)
 
     def value(self, size: Size) -> Value:
         """A size from its slot, even when it is known now."""
-        return self._builder.load(self._table, self._slot(Number(size)))
+        return Value(self._builder, self._read(Number(size), "i64"), int64)
 
-    def _slot(self, argument: Argument) -> int:
+    def _read(self, argument: Argument, kind: str) -> str:
+        """What the next slot holds."""
+        where = self._builder.address(self._table, len(self._slots))
         self._slots.append(argument)
-        return len(self._slots) - 1
+        return self._builder.emit(f"load {kind}, ptr {where}")
+
+    def _bounds(self, argument: Argument, slot: int) -> Bounds | None:
+        if not (self._builder.module.checked and isinstance(argument, Address | Shared)):
+            return None
+        first, end = (self._number(self._read(Limit(argument, e), "i64")) for e in (False, True))
+        return Bounds(first, end, slot)
+
+    def _number(self, text: str) -> Value:
+        return Value(self._builder, text, uint64)
 
 
 @dataclass(frozen=True)
@@ -148,6 +196,10 @@ class Frame:
     first: Value
     last: Value
     scratch: str
+
+    def own(self, dtype: DType) -> Pointer:
+        """The thread's own memory, to be walked in elements of a dtype."""
+        return self.arguments.own(self.scratch, dtype)
 
 
 @contextmanager

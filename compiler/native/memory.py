@@ -1,15 +1,38 @@
-"""Loads and stores: of one element, of a run, of elements some stride apart, or of masked lanes."""
+"""Loads and stores: of one element, of a run, of elements some stride apart, or of masked lanes.
+
+In a module that is `checked`, each looks first whether it stays within the memory behind its
+pointer. If not, it notes the pointer's argument, and goes to other memory instead.
+"""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from graphwright.compiler.native.instructions import Instructions
 from graphwright.compiler.native.types import memory_type, register_type, suffix
-from graphwright.compiler.native.values import Index, Pointer, Value
-from graphwright.graph.dtype import DType
+from graphwright.compiler.native.values import Bounds, Index, Pointer, Value
+from graphwright.graph.dtype import DType, uint64
+
+REFUGE_BYTES = 4096
+"""Bytes of memory for what would go astray."""
+
+
+class Guard(NamedTuple):
+    """What checked loads and stores need, as pointers.
+
+    stray:  an int64 to note in what went astray: 2 × the argument's number + 1 when it is read,
+            and 1 more when it is written
+    refuge: memory of REFUGE_BYTES to go to instead
+    """
+
+    stray: str
+    refuge: str
 
 
 class Memory(Instructions):
     """Adds what touches memory."""
+
+    guard: Guard | None = None
 
     def address(self, base: Pointer, index: Index) -> str:
         """The address of an element."""
@@ -17,7 +40,8 @@ class Memory(Instructions):
             return base.text
         offset = index.text if isinstance(index, Value) else str(index)
         kind = memory_type(base.dtype)
-        return self.emit(f"getelementptr inbounds {kind}, ptr {base.text}, i64 {offset}")
+        known = "" if self.module.checked else "inbounds "
+        return self.emit(f"getelementptr {known}{kind}, ptr {base.text}, i64 {offset}")
 
     def shifted(self, base: Pointer, index: Index) -> Pointer:
         """A pointer to a later element of the same operand."""
@@ -40,7 +64,7 @@ class Memory(Instructions):
                 self._gather(base, index, lanes, stride, mask), base.dtype, lanes
             )
         kind = memory_type(base.dtype, lanes)
-        where = self._checked(base, index, lanes, mask)
+        where = self._checked(base, index, lanes, mask, writes=False)
         align = 1 if base.dtype.kind == "b" else base.dtype.itemsize
         if mask is None:
             text = self.emit(f"load {kind}, ptr {where}, align {align}")
@@ -56,7 +80,7 @@ class Memory(Instructions):
         self, base: Pointer, index: Index, lanes: int, stride: Index, mask: Value | None
     ) -> str:
         kind, masks = memory_type(base.dtype, lanes), f"<{lanes} x i1>"
-        addresses = self._addresses(base, index, lanes, stride, mask)
+        addresses = self._addresses(base, index, lanes, stride, mask, writes=False)
         full = f"llvm.masked.gather.{_memory_suffix(base.dtype, lanes)}.v{lanes}p0"
         self.module.declare(full, kind, [f"<{lanes} x ptr>", "i32 immarg", masks, kind])
         chosen = mask.text if mask is not None else "splat (i1 true)"
@@ -64,7 +88,14 @@ class Memory(Instructions):
         return self.emit(f"call {kind} @{full}({given}, {kind} zeroinitializer)")
 
     def _addresses(
-        self, base: Pointer, index: Index, lanes: int, stride: Index, mask: Value | None
+        self,
+        base: Pointer,
+        index: Index,
+        lanes: int,
+        stride: Index,
+        mask: Value | None,
+        *,
+        writes: bool,
     ) -> str:
         """The addresses of lanes `stride` elements apart; a vector of strides: each its own."""
         if isinstance(stride, Value) and stride.lanes > 1:
@@ -72,9 +103,9 @@ class Memory(Instructions):
         else:
             steps = self.lane_numbers(lanes) * self.splat(self.index(stride), lanes)
             places = self.splat(self.index(index), lanes) + steps
-        places = self._checked_places(base, places, mask)
         kind = memory_type(base.dtype)
-        return self.emit(f"getelementptr {kind}, ptr {base.text}, {places.type} {places.text}")
+        found = self.emit(f"getelementptr {kind}, ptr {base.text}, {places.type} {places.text}")
+        return self._checked_lanes(base, found, lanes, mask, writes)
 
     def store(
         self,
@@ -95,13 +126,13 @@ class Memory(Instructions):
         align = _alignment(base.dtype)
         chosen = f"{masks} {mask.text if mask is not None else 'splat (i1 true)'}"
         if lanes > 1 and not (isinstance(stride, int) and stride == 1):
-            addresses = self._addresses(base, index, lanes, stride, mask)
+            addresses = self._addresses(base, index, lanes, stride, mask, writes=True)
             full = f"llvm.masked.scatter.{_memory_suffix(base.dtype, lanes)}.v{lanes}p0"
             self.module.declare(full, "void", [kind, f"<{lanes} x ptr>", "i32 immarg", masks])
             given = f"{kind} {text}, <{lanes} x ptr> {addresses}, i32 {align}, {chosen}"
             self.line(f"call void @{full}({given})")
             return
-        where = self._checked(base, index, lanes, mask)
+        where = self._checked(base, index, lanes, mask, writes=True)
         if mask is None:
             self.line(f"store {kind} {text}, ptr {where}, align {align}")
             return
@@ -115,12 +146,54 @@ class Memory(Instructions):
             text = self.emit(f"trunc {kind} {text} to {register_type(dtype, lanes)}")
         return Value(self, text, dtype, lanes)
 
-    def _checked(self, base: Pointer, index: Index, lanes: int, mask: Value | None) -> str:
-        """The address of a run of elements."""
-        return self.address(base, index)
+    # Checks. They branch nowhere, so that they can be written wherever a load can.
 
-    def _checked_places(self, base: Pointer, places: Value, mask: Value | None) -> Value:
-        return places
+    def _checked(
+        self, base: Pointer, index: Index, lanes: int, mask: Value | None, *, writes: bool
+    ) -> str:
+        """The address of a run of elements, or of the refuge."""
+        where, guard = self.address(base, index), self.guard
+        if base.bounds is None or guard is None:
+            return where
+        size = base.dtype.itemsize
+        first = Value(self, self.emit(f"ptrtoint ptr {where} to i64"), uint64)
+        if mask is None:
+            outside = self._outside(base.bounds, first, lanes * size)
+        else:
+            each = self.splat(first, lanes) + self.lane_numbers(lanes, uint64) * size
+            outside = self.any_lane(self._outside(base.bounds, each, size) & mask)
+        self._note(guard, outside, base.bounds.slot, writes)
+        return self.emit(f"select i1 {outside.text}, ptr {guard.refuge}, ptr {where}")
+
+    def _checked_lanes(
+        self, base: Pointer, addresses: str, lanes: int, mask: Value | None, writes: bool
+    ) -> str:
+        """Addresses, each that of the refuge where it would lead astray."""
+        guard = self.guard
+        if base.bounds is None or guard is None:
+            return addresses
+        kind = f"<{lanes} x ptr>"
+        numbers = self.emit(f"ptrtoint {kind} {addresses} to {register_type(uint64, lanes)}")
+        outside = self._outside(
+            base.bounds, Value(self, numbers, uint64, lanes), base.dtype.itemsize
+        )
+        if mask is not None:
+            outside = outside & mask
+        self._note(guard, self.any_lane(outside), base.bounds.slot, writes)
+        one = self.emit(f"insertelement {kind} poison, ptr {guard.refuge}, i32 0")
+        order = f"<{lanes} x i32> zeroinitializer"
+        refuge = self.emit(f"shufflevector {kind} {one}, {kind} poison, {order}")
+        given = f"{outside.type} {outside.text}, {kind} {refuge}, {kind} {addresses}"
+        return self.emit(f"select {given}")
+
+    def _outside(self, bounds: Bounds, first: Value, nbytes: int) -> Value:
+        return (first < bounds.first) | (first + nbytes > bounds.end)
+
+    def _note(self, guard: Guard, outside: Value, slot: Index, writes: bool) -> None:
+        chosen = f"ptr {guard.stray}, ptr {guard.refuge}"
+        cell = self.emit(f"select i1 {outside.text}, {chosen}")
+        code = self.index(2 * slot + 1 + writes)
+        self.line(f"store i64 {code.text}, ptr {cell}, align 8")
 
 
 def _alignment(dtype: DType) -> int:

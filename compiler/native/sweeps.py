@@ -152,10 +152,11 @@ class Sweeps:
                 self.kept[tensor] = self.memory.outputs[written[tensor]]
                 continue
             kind = TensorType(tensor.dtype, self.group.space)
-            operand = Operand(-1, kind, 0, tuple(strides))
+            # No two are equal: they are told apart by what they are.
+            operand = Operand(-1 - len(self.own), kind, 0, tuple(strides))
             offset = self.b.index(self.memory.number(self.scratch))
-            where = self.b.address(Pointer(self.frame.scratch, int8), offset)
-            self.own[operand] = Pointer(where, tensor.dtype)
+            where = self.b.shifted(self.frame.own(int8), offset)
+            self.own[operand] = Pointer(where.text, tensor.dtype, where.bounds)
             self.memory.give(operand, self.own[operand])
             self.kept[tensor] = operand
             self.scratch = self.scratch + ceildiv(count * tensor.dtype.itemsize, 64) * 64

@@ -113,15 +113,29 @@ class Value:
 
 
 @dataclass(frozen=True, eq=False)
+class Bounds:
+    """Where the memory behind a pointer lies, in a module that is `checked`.
+
+    first: the address of its first byte
+    end:   the one past its last
+    slot:  the number of the kernel's argument that the pointer comes from
+    """
+
+    first: Value
+    end: Value
+    slot: Index
+
+
+@dataclass(frozen=True, eq=False)
 class Pointer:
     """The address of elements of one dtype. Indices into it count elements.
 
-    bounds: in a module that is `checked`, the first byte and the first one past the end
+    bounds: in a module that is `checked`, where it may lead
     """
 
     text: str
     dtype: DType
-    bounds: tuple[str, str] | None = None
+    bounds: Bounds | None = None
 
 
 class Variable:

@@ -21,10 +21,15 @@ from graphwright.compiler.native.kernel import (
     Context,
     Fault,
     Kernel,
+    Limit,
     Number,
+    Refuge,
+    Room,
     Routine,
     Shared,
+    Stray,
 )
+from graphwright.compiler.native.memory import REFUGE_BYTES
 from graphwright.compiler.native.objects import Code, compiled
 from graphwright.compiler.native.operand import Operand
 from graphwright.compiler.native.target import Target
@@ -38,6 +43,7 @@ TileOrder: TypeAlias = Callable[[int], Iterable[tuple[int, int]]]
 
 _GUARD = 128  # bytes before and behind what kernels write
 _NONSENSE = 0xA5
+_REFUGE = np.zeros(REFUGE_BYTES // 8, np.int64)
 
 
 def shuffled(tiles: int) -> list[tuple[int, int]]:
@@ -75,6 +81,7 @@ def run_step(
     outputs:    where to write, with any strides; dense arrays if not given
     target:     the CPU, the host if not given; the host must run its code
     functions:  vector functions by name
+    checked:    whether loads and stores are to be checked to lie within their operands
     tile_order: which tiles each call computes: `shuffled`, `together` or `in_halves`
 
     Raises what the NumPy kernel raises, if native code reports a fault, and AssertionError if the
@@ -131,7 +138,7 @@ class Step:
     def run(self, kernels: Sequence[Kernel], target: Target, tile_order: TileOrder) -> None:
         """Run kernels one after the other. Raises what `run_step` does."""
         shared = aligned(max([0, *(self._number(kernel.shared) for kernel in kernels)]))
-        fault = np.zeros(1, np.int64)
+        fault, stray = np.zeros(1, np.int64), np.zeros(1, np.int64)
         for kernel in kernels:
             held = [r.text for r in kernel.arguments if isinstance(r, Routine)]
             codes = dict(
@@ -139,12 +146,16 @@ class Step:
             )
             table = np.zeros(len(kernel.arguments) + 1, np.int64)
             for slot, argument in enumerate(kernel.arguments):
-                table[slot] = self._slot(argument, shared, fault, codes)
+                table[slot] = self._slot(argument, kernel, shared, fault, stray, codes)
             scratch = aligned(self._number(kernel.scratch))
             call = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(codes[kernel.text].address)
             for first, last in tile_order(self._number(kernel.tiles)):
                 scratch[:] = _NONSENSE
                 call(table.ctypes.data, first, last, scratch.ctypes.data)
+            if stray[0]:
+                where = kernel.arguments[(int(stray[0]) - 1) // 2]
+                what = "read" if stray[0] % 2 else "written"
+                raise AssertionError(f"{self.op}: {kernel.name}: {what} outside of {where}")
         for whole in self._guarded:
             ends = np.concatenate([whole[:_GUARD], whole[-_GUARD:]])
             assert (ends == _NONSENSE).all(), f"{self.op}: written beyond the ends of an output"
@@ -153,7 +164,13 @@ class Step:
             raise AssertionError(f"{self.op}: a fault on input that the NumPy kernel accepts")
 
     def _slot(
-        self, argument: Argument, shared: Array, fault: Array, codes: Mapping[str, Code]
+        self,
+        argument: Argument,
+        kernel: Kernel,
+        shared: Array,
+        fault: Array,
+        stray: Array,
+        codes: Mapping[str, Code],
     ) -> int:
         if isinstance(argument, Address):
             start = int(self._values[argument.value].ctypes.data)
@@ -162,9 +179,20 @@ class Step:
             return self._number(argument.size)
         if isinstance(argument, Shared):
             return int(shared.ctypes.data) + self._number(argument.offset)
-        return (
-            int(fault.ctypes.data) if isinstance(argument, Fault) else codes[argument.text].address
-        )
+        if isinstance(argument, Limit):
+            return self._limit(argument, shared)
+        if isinstance(argument, Room):
+            return self._number(kernel.scratch)
+        if isinstance(argument, Routine):
+            return codes[argument.text].address
+        memory = {Fault: fault, Stray: stray, Refuge: _REFUGE}[type(argument)]
+        return int(memory.ctypes.data)
+
+    def _limit(self, limit: Limit, shared: Array) -> int:
+        if isinstance(limit.of, Shared):
+            return int(shared.ctypes.data) + (shared.nbytes if limit.end else 0)
+        array = self._values[limit.of.value]
+        return int(np.lib.array_utils.byte_bounds(array)[limit.end]) if array.size else 0
 
     def _number(self, size: Size) -> int:
         number = evaluate(size, self.sizes)

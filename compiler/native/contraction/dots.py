@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from graphwright.compiler.native.contraction.panel import PARAMETERS, masked, multiply_add
+from graphwright.compiler.native.contraction.panel import NUMBERS, masked, multiply_add
 from graphwright.compiler.native.ir import Builder, Module
+from graphwright.compiler.native.routine import routine_function
 from graphwright.compiler.native.target import Target
 from graphwright.compiler.native.transpose import shuffled
 from graphwright.compiler.native.values import Pointer, Value, Variable
@@ -25,25 +26,27 @@ _ROWS, _COLUMNS = 4, 4  # of a tile
 
 
 @cache
-def dots(dtype: DType, target: Target, rows: int) -> str:
+def dots(dtype: DType, target: Target, rows: int, checked: bool = False) -> str:
     """The text of the routine for so many rows."""
-    module = Module(target)
-    with module.function("kernel", PARAMETERS) as (b, given):
-        _Dots(b, given, dtype, rows).write()
+    module = Module(target, checked=checked)
+    with routine_function(module, [dtype] * 3, NUMBERS) as (b, pointers, sizes):
+        _Dots(b, pointers, sizes, rows).write()
     return module.text
 
 
 class _Dots:
     """Writes the routine."""
 
-    def __init__(self, b: Builder, given: tuple[Value, ...], dtype: DType, rows: int) -> None:
+    def __init__(
+        self, b: Builder, pointers: tuple[Pointer, ...], sizes: tuple[Value, ...], rows: int
+    ) -> None:
         self.b = b
         self.rows = rows
-        self.dtype = dtype
-        self.lanes = b.module.target.lanes(dtype.itemsize)
-        self.left, self.right, self.out = (Pointer(x.text, dtype) for x in given[:3])
-        self.columns, self.depth = given[4:6]
-        self.a_row, self.b_column, self.c_row = given[7], given[9], given[10]
+        self.dtype = pointers[0].dtype
+        self.lanes = b.module.target.lanes(self.dtype.itemsize)
+        self.left, self.right, self.out = pointers
+        self.columns, self.depth = sizes[1:3]
+        self.a_row, self.b_column, self.c_row = sizes[4], sizes[6], sizes[7]
         self.whole = self.depth - b.remainder(self.depth, self.lanes)
 
     def write(self) -> None:

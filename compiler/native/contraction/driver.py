@@ -28,7 +28,7 @@ from graphwright.compiler.native.contraction.packing import (
     pack_panel,
     vector_loop,
 )
-from graphwright.compiler.native.contraction.panel import call_panel, panel, thin_panel, tile_rows
+from graphwright.compiler.native.contraction.panel import panel, thin_panel, tile_rows
 from graphwright.compiler.native.contraction.prepack import left_once
 from graphwright.compiler.native.contraction.product import (
     Line,
@@ -46,7 +46,8 @@ from graphwright.compiler.native.kernel import (
     Shared,
     kernel_function,
 )
-from graphwright.compiler.native.values import Pointer, Value
+from graphwright.compiler.native.routine import call_routine
+from graphwright.compiler.native.values import Bounds, Pointer, Value
 from graphwright.graph.dim import Size
 from graphwright.graph.dim import product as size_product
 
@@ -115,13 +116,13 @@ class _Driver:
 
     def _text(self) -> str:
         """The routine that multiplies."""
-        blocks, target = self.blocks, self.b.module.target
+        blocks, target, checked = self.blocks, self.b.module.target, self.b.module.checked
         if blocks.dots:
-            return dots(self.dtype, target, blocks.few_rows)
+            return dots(self.dtype, target, blocks.few_rows, checked)
         if not blocks.few_rows:
-            return panel(self.dtype, target)
+            return panel(self.dtype, target, checked)
         widths = blocks.widths(self.product.columns, target.lanes(self.dtype.itemsize))
-        return thin_panel(self.dtype, target, blocks.few_rows, widths)
+        return thin_panel(self.dtype, target, blocks.few_rows, widths, checked)
 
     def _slot(self, needed: bool, size: Size) -> Value:
         return self.frame.arguments.value(size) if needed else self.b.index(0)
@@ -131,7 +132,7 @@ class _Driver:
         if source is Source.ONCE:
             where = Shared(offset * self.dtype.itemsize)
             return self.frame.arguments.pointer(where, self.dtype)
-        base = Pointer(self.frame.scratch, self.dtype)
+        base = self.frame.own(self.dtype)
         if source is Source.DIRECT or offset == 0:
             return base
         return self.b.shifted(base, self.frame.arguments.value(offset))
@@ -165,13 +166,13 @@ class _Driver:
         sizes = [columns, self.depth, left.block, left.row, left.column, right_line]
         if not self.blocks.buffered:
             pointers = [left.pointer, right, out[0].pointer]
-            call_panel(b, self.routine, pointers, [tile.rows, *sizes, out[0].row])
+            call_routine(b, self.routine, pointers, [tile.rows, *sizes, out[0].row])
             return
         with b.loop(0, tile.rows, BUFFER_ROWS, "chunk") as row:
             rows = b.intrinsic("smin", tile.rows - row, BUFFER_ROWS)
             rows_from = b.shifted(left.pointer, row / self.height * left.block)
-            buffer = Pointer(self.frame.scratch, self.dtype)
-            call_panel(b, self.routine, [rows_from, right, buffer], [rows, *sizes, width])
+            buffer = self.frame.own(self.dtype)
+            call_routine(b, self.routine, [rows_from, right, buffer], [rows, *sizes, width])
             b.comment("the epilogue")
             with b.loop(0, rows, name="line") as number:
                 places = tuple(place.at(b, row + number, 0) for place in out)
@@ -251,7 +252,16 @@ class _Driver:
 def _either(b: Builder, which: Value, yes: Pointer, no: Pointer) -> Pointer:
     """One of two pointers."""
     text = b.emit(f"select i1 {which.text}, ptr {yes.text}, ptr {no.text}")
-    return Pointer(text, yes.dtype)
+    return Pointer(text, yes.dtype, _either_bounds(b, which, yes.bounds, no.bounds))
+
+
+def _either_bounds(
+    b: Builder, which: Value, yes: Bounds | None, no: Bounds | None
+) -> Bounds | None:
+    if yes is None or no is None:
+        return None
+    slot = b.select(which, b.index(yes.slot), no.slot)
+    return Bounds(b.select(which, yes.first, no.first), b.select(which, yes.end, no.end), slot)
 
 
 def _transposed(b: Builder, place: Place) -> Place:

@@ -14,6 +14,7 @@ from graphwright.compiler.native.contraction.panel import masked
 from graphwright.compiler.native.contraction.product import Compute, Place
 from graphwright.compiler.native.ir import Builder, Module
 from graphwright.compiler.native.kernel import Frame, Routine
+from graphwright.compiler.native.routine import call_routine, routine_function
 from graphwright.compiler.native.target import Target
 from graphwright.compiler.native.transpose import transposed
 from graphwright.compiler.native.values import Index, Pointer, Value
@@ -96,17 +97,16 @@ def _pack_vector(b: Builder, line: Packing, index: Value, lanes: int, mask: Valu
     b.store(line.goal.pointer, index, line.element(b, values), mask=mask)
 
 
-TRANSPOSING = ["ptr", "ptr", "i64", "i64", "i64", "i64"]
-"""Parameters of the routine: source, goal, lines, length, source's column, goal's row."""
-
-
 @cache
-def transposing(dtype: DType, target: Target) -> str:
-    """The text of a routine that packs one matrix as it is, transposed."""
-    module = Module(target)
-    with module.function("kernel", TRANSPOSING) as (b, (source, goal, lines, length, *strides)):
-        place = Place(Pointer(source.text, dtype), b.index(1), strides[0])
-        to = Place(Pointer(goal.text, dtype), strides[1], 1)
+def transposing(dtype: DType, target: Target, checked: bool = False) -> str:
+    """The text of a routine that packs one matrix as it is, transposed.
+
+    Its parameters: source, goal; lines, length, the source's column, the goal's row.
+    """
+    module = Module(target, checked=checked)
+    with routine_function(module, [dtype] * 2, 4) as (b, (source, goal), sizes):
+        lines, length, column, row = sizes
+        place, to = Place(source, b.index(1), column), Place(goal, row, 1)
         pack_transposed(b, Packing((place,), None, to, lines, length))
     return module.text
 
@@ -114,12 +114,10 @@ def transposing(dtype: DType, target: Target) -> str:
 def _call_transposing(frame: Frame, packing: Packing) -> None:
     """Call that routine."""
     b, [place], goal = frame.b, packing.places, packing.goal
-    routine = frame.arguments.pointer(
-        Routine(transposing(packing.dtype, b.module.target)), packing.dtype
-    )
-    sizes = (packing.lines, packing.length, b.index(place.column), goal.row)
-    given = [f"ptr {p.pointer.text}" for p in (place, goal)] + [f"i64 {x.text}" for x in sizes]
-    b.line(f"call void {routine.text}({', '.join(given)})")
+    text = transposing(packing.dtype, b.module.target, b.module.checked)
+    routine = frame.arguments.pointer(Routine(text), packing.dtype)
+    sizes = (packing.lines, packing.length, place.column, goal.row)
+    call_routine(b, routine, [place.pointer, goal.pointer], sizes)
 
 
 def pack_transposed(b: Builder, packing: Packing) -> None:

@@ -26,11 +26,13 @@ from collections.abc import Sequence
 from functools import cache
 
 from graphwright.compiler.native.ir import Builder, Module
+from graphwright.compiler.native.routine import routine_function
 from graphwright.compiler.native.target import Target
-from graphwright.compiler.native.values import Index, Pointer, Value, Variable
+from graphwright.compiler.native.values import Pointer, Value, Variable
 from graphwright.graph.dtype import DType
 
-PARAMETERS = ["ptr", "ptr", "ptr", *["i64"] * 8]
+NUMBERS = 8
+"""Sizes and strides that the routine is given."""
 
 
 def tile_rows(target: Target) -> int:
@@ -56,26 +58,27 @@ def masked(dtype: DType, target: Target) -> bool:
 
 
 @cache
-def panel(dtype: DType, target: Target) -> str:
+def panel(dtype: DType, target: Target, checked: bool = False) -> str:
     """The text of the routine."""
-    return _text(dtype, target, range(1, tile_vectors(target) + 1), 0)
+    return _text(Module(target, checked=checked), dtype, range(1, tile_vectors(target) + 1), 0)
 
 
 @cache
-def thin_panel(dtype: DType, target: Target, rows: int, widths: tuple[int, ...]) -> str:
+def thin_panel(
+    dtype: DType, target: Target, rows: int, widths: tuple[int, ...], checked: bool = False
+) -> str:
     """The text of a routine for so few rows, and for panels of these many vectors."""
-    return _text(dtype, target, widths, rows)
+    return _text(Module(target, checked=checked), dtype, widths, rows)
 
 
-def _text(dtype: DType, target: Target, widths: Sequence[int], rows: int) -> str:
-    module = Module(target)
-    lanes = target.lanes(dtype.itemsize)
-    with module.function("kernel", PARAMETERS) as (b, given):
-        columns = given[4]
+def _text(module: Module, dtype: DType, widths: Sequence[int], rows: int) -> str:
+    lanes = module.target.lanes(dtype.itemsize)
+    with routine_function(module, [dtype] * 3, NUMBERS) as (b, pointers, sizes):
+        columns = sizes[1]
         for vectors in widths:
             fits = (columns <= vectors * lanes) & (columns > (vectors - 1) * lanes)
             with b.when(fits, f"vectors{vectors}."):
-                width = _Width(b, given, dtype, vectors)
+                width = _Width(b, pointers, sizes, vectors)
                 if rows:
                     width.tile(b.index(0), b.index(0), rows)
                 else:
@@ -86,14 +89,16 @@ def _text(dtype: DType, target: Target, widths: Sequence[int], rows: int) -> str
 class _Width:
     """Writes the loops for panels of so many vectors."""
 
-    def __init__(self, b: Builder, given: tuple[Value, ...], dtype: DType, vectors: int) -> None:
+    def __init__(
+        self, b: Builder, pointers: tuple[Pointer, ...], sizes: tuple[Value, ...], vectors: int
+    ) -> None:
         self.b = b
-        self.dtype = dtype
+        self.dtype = dtype = pointers[0].dtype
         self.vectors = vectors
         self.lanes = b.module.target.lanes(dtype.itemsize)
-        self.a, self.source, self.c = (Pointer(x.text, dtype) for x in given[:3])
-        self.rows, columns, self.depth = given[3:6]
-        self.a_block, self.a_row, self.a_depth, self.b_depth, self.c_row = given[6:]
+        self.a, self.source, self.c = pointers
+        self.rows, columns, self.depth = sizes[:3]
+        self.a_block, self.a_row, self.a_depth, self.b_depth, self.c_row = sizes[3:]
         self.mask: Value | None = None
         if masked(dtype, b.module.target):
             b.comment("the lanes of the last vector that are columns")
@@ -165,9 +170,3 @@ def multiply_add(b: Builder, x: Value, y: Value, z: Value) -> Value:
     if x.floating and b.module.target.fma:
         return b.fma(x, y, z)
     return x * y + z
-
-
-def call_panel(b: Builder, routine: Pointer, pointers: list[Pointer], sizes: list[Index]) -> None:
-    """Call the routine: a, b, c; rows, columns, depth and the five strides."""
-    given = [f"ptr {p.text}" for p in pointers] + [f"i64 {b.index(x).text}" for x in sizes]
-    b.line(f"call void {routine.text}({', '.join(given)})")

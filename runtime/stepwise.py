@@ -1,0 +1,83 @@
+"""Run a plan one step after the other, and look on: for checks and measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from graphwright.compiler.native.generate import NativeCode
+from graphwright.compiler.plan import Plan, Step
+from graphwright.runtime.execute import Array, Call, Program, Slots
+from graphwright.runtime.native import BoundPlan, Part
+
+
+class Watch:
+    """What looks on. Subclasses say what to do; arrays are those of the run, not copies."""
+
+    def before(self, step: Step, inputs: list[Array]) -> None:
+        """Called before a step that computes something."""
+
+    def after(self, step: Step, outputs: list[Array]) -> None:
+        """Called when it has computed. What either raises ends the run; no parameter changes."""
+
+
+class StepwisePlan(BoundPlan):
+    """A native plan whose steps are run one by one."""
+
+    apart = careful = True
+
+    def __init__(self, plan: Plan, code: NativeCode, sizes: dict[str, int], watch: Watch) -> None:
+        super().__init__(plan, code, sizes)
+        self.watch = watch
+        self._found: dict[int, Callable[[list[Array]], Array]] = {}
+
+    def walk(self, inputs: Sequence[Array], parameters: Sequence[Array]) -> None:
+        """Run all steps on these values; no parameter changes."""
+        copies = [array.copy() for array in parameters]
+        self._run([*inputs, *copies, *self._fresh_arrays()], self._parts)
+
+    def _run(self, arrays: list[Array], parts: Iterable[Part]) -> None:
+        parts = list(parts)
+        if parts == self._parts[-1:]:
+            super()._run(arrays, parts)
+            return
+        start = 0
+        for step, end in zip(self.plan.steps, self._ends, strict=True):
+            if step.view:
+                continue
+            self.watch.before(step, self._values(step.inputs, arrays))
+            super()._run(arrays, parts[start:end])
+            start = end
+            self.watch.after(step, self._values(step.outputs, arrays))
+
+    def _values(self, numbers: Sequence[int], arrays: list[Array]) -> list[Array]:
+        for number in numbers:
+            if number not in self._found:
+                self._found[number] = self._array(number)
+        return [self._found[number](arrays) for number in numbers]
+
+
+class StepwiseProgram(Program):
+    """A plan on NumPy whose steps are looked at."""
+
+    def __init__(self, plan: Plan, sizes: dict[str, int], watch: Watch) -> None:
+        super().__init__(plan, sizes)
+        self.watch = watch
+        self.calls = [(self._watched(call, step), step) for call, step in self.calls]
+
+    def walk(self, inputs: Sequence[Array]) -> None:
+        """Run all steps; no parameter changes."""
+        with np.errstate(all="ignore"):
+            self._results(inputs)
+
+    def _watched(self, call: Call, step: Step) -> Call:
+        if step.view:
+            return call
+
+        def watched(slots: Slots) -> None:
+            self.watch.before(step, [slots[number] for number in step.inputs])
+            call(slots)
+            self.watch.after(step, [slots[number] for number in step.outputs])
+
+        return watched
