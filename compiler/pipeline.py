@@ -26,6 +26,7 @@ from graphwright.compiler.select import select
 from graphwright.compiler.settings import settings
 from graphwright.compiler.simplify import simplify, simplify_primitives
 from graphwright.compiler.split_to_slices import split_to_slices
+from graphwright.compiler.stack_products import stack_products
 from graphwright.compiler.verify import Arrays, check_structure, differs, incomparable, sample
 from graphwright.graph.errors import CompileError, GraphwrightError, VerificationError
 from graphwright.graph.graph import Graph
@@ -74,8 +75,10 @@ PIPELINE: tuple[Pass, ...] = (
 """For plans whose every operation is a NumPy kernel."""
 
 NATIVE_PIPELINE: tuple[Pass, ...] = (
-    *PIPELINE[:-2],
-    # The bodies of branches and loops are interpreted, operation by operation.
+    *PIPELINE[:-3],
+    # The bodies of branches and loops are interpreted, operation by operation: not `within` them.
+    Pass(stack_products, "stacked", within=False),
+    Pass(fuse, "fused"),
     Pass(fuse_contractions, "fused_contractions", within=False),
     Pass(select, "selected", within=False),
     *PIPELINE[-2:],
