@@ -122,8 +122,29 @@ class BoundPlan:
 
     @cached_property
     def _last_failing(self) -> int:
-        """The last step that may raise an error; -1 if none may."""
-        return max((i for i, code in enumerate(self._steps) if _may_fail(code)), default=-1)
+        """The last step that may raise an error; -1 if none may.
+
+        Indices that were in range once in a call are so again.
+        """
+        last = -1
+        known: set[object] = set()
+        for position, code in enumerate(self._steps):
+            slots = (slot for kernel in code.kernels for slot in kernel.arguments)
+            faults = [self._fault_key(slot) for slot in slots if isinstance(slot, Fault)]
+            if code.reason or not known.issuperset(faults):
+                last = position
+            known.update(key for key in faults if key is not None)
+        return last
+
+    def _fault_key(self, fault: Fault) -> object:
+        """Equal for faults of which the second one can't happen; None for one that always may."""
+        if fault.value < 0:
+            return None
+        value = self.plan.values[fault.value]
+        buffer = self.plan.buffers[value.buffer]
+        whole = buffer.kind in ("input", "constant") and value.type.nbytes == buffer.nbytes
+        indices = ("whole", value.buffer) if whole else ("value", fault.value)
+        return indices, evaluate(fault.below, self.sizes)
 
     def _argument(self, slot: Slot, step: Step, kernel: Kernel) -> Argument:
         """What a slot of a kernel holds."""
@@ -327,10 +348,6 @@ def _for_sizes(code: StepCode, sizes: dict[str, int]) -> StepCode:
     if any(evaluate(size, sizes) == 0 for kernel in code.kernels for size in kernel.nonzero):
         return StepCode(reason="an axis is empty")
     return code
-
-
-def _may_fail(code: StepCode) -> bool:
-    return bool(code.reason) or any(Fault() in kernel.arguments for kernel in code.kernels)
 
 
 def _holders(arrays: list[Array], position: int) -> int:

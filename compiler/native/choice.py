@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphwright.compiler.native.ir import Builder
-from graphwright.compiler.native.kernel import Arguments, Fault, Frame
+from graphwright.compiler.native.kernel import Fault, Frame
 from graphwright.compiler.native.operand import Operand
 from graphwright.compiler.native.traversal import Strides
 from graphwright.compiler.native.values import Index, Pointer, Value
@@ -113,7 +113,8 @@ class Reader:
             (arguments.number(key.place), arguments.number(key.size), arguments.number(key.stride))
             for key in choice.keys
         ]
-        return cls(frame.b, indices.pointer(arguments), keys, _fault(arguments))
+        fault = Fault(indices.value, tuple(key.size for key in choice.keys))
+        return cls(frame.b, indices.pointer(arguments), keys, arguments.pointer(fault, int64))
 
     def read(
         self, at: Index, lanes: int = 1, stride: Index = 1, mask: Value | None = None
@@ -144,7 +145,3 @@ class Reader:
         with b.when(b.any_lane(~fine), "fault"):
             b.store(self.fault, 0, b.constant(1, int64))
         return fine if mask is None else fine & mask
-
-
-def _fault(arguments: Arguments) -> Pointer:
-    return arguments.pointer(Fault(), int64)

@@ -68,7 +68,14 @@ class Fault:
     What is wrong, an index out of range say, is for the NumPy kernel to find again and to report:
     the step runs once more, on NumPy, before anything is committed. Until then the native kernel
     must have touched no memory but its operands'; what it left in its outputs is lost.
+
+    value: the number in the plan of the indices that are looked at, if that is what is wrong
+    below: the sizes that they must be in the range of; those that were found to be once are
+           known to be, as long as they are the same
     """
+
+    value: int = -1
+    below: tuple[Size, ...] = ()
 
 
 @dataclass(frozen=True)
