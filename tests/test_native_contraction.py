@@ -255,6 +255,6 @@ def test_planted_bugs_are_found(bug, monkeypatch):
     assert bug(right) != right
     a, b = np.ones((9, 17), "f4"), np.ones((17, 17), "f4")
     check(a, b, target=target)
-    monkeypatch.setattr(driver, "panel", lambda dtype, target: bug(right))
+    monkeypatch.setattr(driver, "panel", lambda *given: bug(panel(*given)))
     with pytest.raises(AssertionError):
         check(a, b, target=target)
