@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal, get_args
 
-from graphwright.compiler.group import overwritten
+from graphwright.compiler.group import Group, analysis, overwritten
 from graphwright.graph.closure import inline
 from graphwright.graph.dim import Size
 from graphwright.graph.dtype import short_name
@@ -13,7 +14,7 @@ from graphwright.graph.errors import AttributeValueError, DTypeError, ShapeError
 from graphwright.graph.evaluate import evaluate_graph
 from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import Input
-from graphwright.graph.node import Origin, derived
+from graphwright.graph.node import Node, Origin, derived
 from graphwright.graph.operator import Operator, one_or_several, register
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
@@ -135,8 +136,13 @@ class Native(Fused):
 
     name = "native"
 
+    @cached_property
+    def analysis(self) -> tuple[Node | None, Group]:
+        """Its product, if it has one, and the loop of the rest; ValueError without native code."""
+        return analysis(self.graph)
+
     def overwrites(self, output: int, inputs: int) -> Sequence[int]:
-        return overwritten(self.graph, output)
+        return overwritten(self.graph, *self.analysis, output)
 
     @property
     def body(self) -> None:

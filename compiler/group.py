@@ -154,20 +154,32 @@ def epilogue(graph: Graph) -> tuple[Node, Graph]:
     return product, Graph([given, *(x for x in graph.inputs if x in read)], outputs)
 
 
-def overwritten(graph: Graph, output: int) -> list[int]:
-    """The inputs of a group in whose memory an output of the same type may be computed."""
-    operands: tuple[Tensor, ...] = ()
-    inputs = graph.inputs
+def analysis(graph: Graph) -> tuple[Node | None, Group]:
+    """The product of a graph of the kind `contraction`, else None; and the loop of the rest.
+
+    Raises ValueError, with the reason, when there is no native code for it.
+    """
+    for node in graph.operations:
+        if (node.op.elementwise or node.op.reduction) and not node.op.lowerable:
+            raise ValueError(f"{node.op.name} has no native code")
     if any(node.op.contraction for node in graph.operations):
-        product, graph = epilogue(graph)
-        operands = product.inputs
-    group = Group(graph)
+        product, work = epilogue(graph)
+        return product, Group(work)
+    return None, Group(graph)
+
+
+def overwritten(graph: Graph, product: Node | None, group: Group, output: int) -> list[int]:
+    """The inputs of a graph in whose memory an output of the same type may be computed.
+
+    product, group: its analysis
+    """
+    operands = product.inputs if product else ()
     made = group.outputs[output]
     if made.axes not in (group.full, group.rows):
         return []  # each round of the loop would read what the one before has written
     if made.axes == group.full and group.level.get(made.tensor, 0) < group.last:
         return []  # a later sweep would read what is there no more
-    reads: dict[Tensor, set[Axes]] = {tensor: set() for tensor in inputs}
+    reads: dict[Tensor, set[Axes]] = {tensor: set() for tensor in graph.inputs}
     for refs in group.reads.values():
         for ref in refs:
             if ref.tensor in reads:
@@ -175,20 +187,6 @@ def overwritten(graph: Graph, output: int) -> list[int]:
     # Element by element, the place that is written must be the only one that was read.
     return [
         place
-        for place, tensor in enumerate(inputs)
+        for place, tensor in enumerate(graph.inputs)
         if reads[tensor] == {made.axes} and not any(tensor is x for x in operands)
     ]
-
-
-def obstacle(graph: Graph) -> str | None:
-    """Why there is no native code for a group; None when there is."""
-    for node in graph.operations:
-        if (node.op.elementwise or node.op.reduction) and not node.op.lowerable:
-            return f"{node.op.name} has no native code"
-    if any(node.op.contraction for node in graph.operations):
-        _, graph = epilogue(graph)
-    try:
-        Group(graph)
-    except ValueError as reason:
-        return str(reason)
-    return None

@@ -15,7 +15,6 @@ native code, as a user's own may not.
 from __future__ import annotations
 
 from graphwright.compiler.fused import Fused, Native
-from graphwright.compiler.group import obstacle
 from graphwright.compiler.log import Log
 from graphwright.graph.graph import Graph, copy_node
 from graphwright.graph.tensor import Tensor
@@ -27,10 +26,12 @@ def select(graph: Graph, log: Log) -> Graph:
     for node in graph.operations:
         op = node.op
         if type(op) is Fused:
-            reason = obstacle(op.graph)
-            if reason is not None:
+            native = Native(op.kind, op.graph)
+            try:
+                _ = native.analysis
+            except ValueError as reason:
                 log.declined("select", f"not native: {reason}", [node])
-            elif log.applied("select", "one native kernel", [node]):
-                op = Native(op.kind, op.graph)
+            else:
+                op = native if log.applied("select", "one native kernel", [node]) else op
         copy_node(node, new, op)
     return graph.replaced(new) if new else graph

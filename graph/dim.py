@@ -25,7 +25,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import TypeAlias, cast, overload
 
 from graphwright.graph.atom import (
@@ -94,21 +94,12 @@ class Dim:
     def __add__(self, other: Size) -> Size:
         if not isinstance(other, int | Dim):
             return NotImplemented
-        terms = dict(self.terms)
-        for monomial, coefficient in terms_of(other):
-            terms[monomial] = terms.get(monomial, 0) + coefficient
-        return _size(terms)
+        return _sum(self, other)
 
     def __mul__(self, other: Size) -> Size:
         if not isinstance(other, int | Dim):
             return NotImplemented
-        _check_length(len(self.terms) * len(terms_of(other)) // 8)
-        terms: dict[Monomial, int] = {}
-        for left, a in self.terms:
-            for right, b in terms_of(other):
-                monomial = tuple(sorted(left + right, key=atom_order))
-                terms[monomial] = terms.get(monomial, 0) + a * b
-        return _size(terms)
+        return _product(self, other)
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -314,6 +305,26 @@ def solve(size: Size, value: int, sizes: Sizes) -> tuple[str, int] | None:
     if slope == 0 or (value - rest) % slope or (value - rest) // slope < 0:
         return None
     return name, (value - rest) // slope
+
+
+# The same few sizes are added and multiplied again and again while a graph is compiled.
+@lru_cache(maxsize=4096)
+def _sum(left: Dim, right: Size) -> Size:
+    terms = dict(left.terms)
+    for monomial, coefficient in terms_of(right):
+        terms[monomial] = terms.get(monomial, 0) + coefficient
+    return _size(terms)
+
+
+@lru_cache(maxsize=4096)
+def _product(left: Dim, right: Size) -> Size:
+    _check_length(len(left.terms) * len(terms_of(right)) // 8)
+    terms: dict[Monomial, int] = {}
+    for first, a in left.terms:
+        for second, b in terms_of(right):
+            monomial = tuple(sorted(first + second, key=atom_order))
+            terms[monomial] = terms.get(monomial, 0) + a * b
+    return _size(terms)
 
 
 def _size(terms: dict[Monomial, int]) -> Size:

@@ -276,12 +276,16 @@ def copy_node(node: Node, new: dict[Tensor, Tensor], op: Any = None) -> Node:
     The same node when nothing changed; enters the outputs in `new`.
     """
     inputs = [new.get(tensor, tensor) for tensor in node.inputs]
-    unchanged = (op is None or op is node.op) and all(
-        old is now for old, now in zip(node.inputs, inputs, strict=True)
-    )
-    if unchanged or isinstance(node.op, ParameterLeaf):
+    pairs = list(zip(node.inputs, inputs, strict=True))
+    same = op is None or op is node.op
+    if (same and all(old is now for old, now in pairs)) or isinstance(node.op, ParameterLeaf):
         return node
-    with derived(node.origin):
-        outputs = (node.op if op is None else op).apply(*inputs)
-    new.update(zip(node.outputs, outputs, strict=True))
-    return outputs[0].node
+    if same and all(old.type is now.type or old.type == now.type for old, now in pairs):
+        # An operator's types follow from those of its inputs: no need to infer them again.
+        types = [tensor.type for tensor in node.outputs]
+        copy = Node(node.op, inputs, types, origin=node.origin)
+    else:
+        with derived(node.origin):
+            copy = (node.op if op is None else op).apply(*inputs)[0].node
+    new.update(zip(node.outputs, copy.outputs, strict=True))
+    return copy

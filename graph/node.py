@@ -62,12 +62,13 @@ class Node:
         inputs: Sequence[Tensor],
         types: Sequence[TensorType],
         tensor_class: type[Tensor] = Tensor,
+        origin: Origin | None = None,
     ) -> None:
         fix = object.__setattr__
         fix(self, "op", op)
         fix(self, "inputs", tuple(inputs))
         fix(self, "serial", next(_serials))
-        fix(self, "origin", _derived.get() or Origin(_scope.get(), here()))
+        fix(self, "origin", origin or _derived.get() or Origin(_scope.get(), here()))
         fix(self, "outputs", tuple(tensor_class(self, i, kind) for i, kind in enumerate(types)))
 
     def __setattr__(self, name: str, value: object) -> None:
