@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -43,10 +43,28 @@ def check_structure(before: Graph, after: Graph | Schedule | Plan) -> str | None
         return "the number or the types of the outputs changed"
     if list(map(id, after.updates)) != list(map(id, before.updates)):
         return "the parameters that are updated changed"
-    return next((wrong for node in after.nodes if (wrong := _check_node(node))), None)
+    known = {_typing(node) for node in _nodes(before)}
+    return next((wrong for node in after.nodes if (wrong := _check_node(node, known))), None)
 
 
-def _check_node(node: Node) -> str | None:
+def _nodes(graph: Graph) -> Iterator[Node]:
+    """The nodes of a graph, and of those that its fused operators stand for."""
+    for node in graph.nodes:
+        yield node
+        if node.op.body is not None:
+            yield from _nodes(node.op.body)
+
+
+def _typing(node: Node) -> tuple[int, ...]:
+    """Which operator makes which types of which, as objects."""
+    tensors = (*node.inputs, *node.outputs)
+    return id(node.op), *(id(tensor.type) for tensor in tensors)
+
+
+def _check_node(node: Node, known: Set[tuple[int, ...]]) -> str | None:
+    """known: typings that need no check, since they were there before"""
+    if _typing(node) in known:
+        return None
     try:
         types = node.op.infer(*(tensor.type for tensor in node.inputs))
     except GraphwrightError as error:
@@ -55,7 +73,11 @@ def _check_node(node: Node) -> str | None:
     if inferred != tuple(tensor.type for tensor in node.outputs):
         return f"{node!r} has types that differ from the inferred ones, {inferred}"
     body = node.op.body
-    return next((w for inner in body.nodes if (w := _check_node(inner))), None) if body else None
+    return (
+        next((w for inner in body.nodes if (w := _check_node(inner, known))), None)
+        if body
+        else None
+    )
 
 
 def _check_schedule(before: Graph, schedule: Schedule) -> str | None:

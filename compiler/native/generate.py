@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from graphwright.compiler.native import (
     copy,
@@ -21,7 +22,7 @@ from graphwright.compiler.native import (
     scatter,
 )
 from graphwright.compiler.native.contraction import matmul
-from graphwright.compiler.native.generators import generator_of
+from graphwright.compiler.native.generators import Kernels, generator_of
 from graphwright.compiler.native.kernel import Context, Kernel, Routine
 from graphwright.compiler.native.math import FUNCTIONS
 from graphwright.compiler.native.objects import Compiled, compiled
@@ -76,27 +77,45 @@ def generate(plan: Plan, target: Target | None = None, *, checked: bool = False)
     checked: whether loads and stores are checked to lie within their operands
     """
     target = target or Target.host()
-    context = Context(target, FUNCTIONS, checked)
-    steps = tuple(_code(plan, step, context) for step in plan.steps)
+    writer = _Writer(plan, Context(target, FUNCTIONS, checked))
+    steps = tuple(writer.code(step) for step in plan.steps)
     texts = list(dict.fromkeys(_texts(steps)))
     return NativeCode(target, steps, dict(zip(texts, compiled(texts, target), strict=True)))
 
 
-def _code(plan: Plan, step: Step, context: Context) -> StepCode:
-    if step.view:
-        return StepCode()
-    generator = generator_of(step.op)
-    if generator is None:
-        return StepCode(reason=f"{step.op.name} has no native code")
-    inputs, outputs = (
-        [
-            Operand(number, plan.values[number].type, *plan.values[number].place)
-            for number in numbers
-        ]
-        for numbers in (step.inputs, step.outputs)
-    )
-    kernels = generator(step.op, inputs, outputs, context)
-    return StepCode(reason=kernels) if isinstance(kernels, str) else StepCode(tuple(kernels))
+class _Writer:
+    """Writes the kernels of steps; those of equal operators on operands that lie alike once."""
+
+    def __init__(self, plan: Plan, context: Context) -> None:
+        self.plan = plan
+        self.context = context
+        self.written: dict[tuple[Any, ...], Kernels] = {}
+
+    def code(self, step: Step) -> StepCode:
+        """The code of a step."""
+        if step.view:
+            return StepCode()
+        generator = generator_of(step.op)
+        if generator is None:
+            return StepCode(reason=f"{step.op.name} has no native code")
+        values = tuple(dict.fromkeys((*step.inputs, *step.outputs)))
+        # By their places among the step's own values, not in the plan, operands compare.
+        inputs, outputs = (
+            tuple(self.operand(number, values.index(number)) for number in numbers)
+            for numbers in (step.inputs, step.outputs)
+        )
+        key = (step.op, inputs, outputs)
+        kernels = self.written.get(key)
+        if kernels is None:
+            kernels = self.written[key] = generator(step.op, inputs, outputs, self.context)
+        if isinstance(kernels, str):
+            return StepCode(reason=kernels)
+        return StepCode(tuple(kernel.on(values) for kernel in kernels))
+
+    def operand(self, number: int, name: int) -> Operand:
+        """A value of the plan, under another number."""
+        value = self.plan.values[number]
+        return Operand(name, value.type, *value.place)
 
 
 def _texts(steps: tuple[StepCode, ...]) -> Iterator[str]:

@@ -12,9 +12,9 @@ object serves every batch size; equal texts are compiled once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from graphwright.compiler.native.ir import Builder, Function, Module
@@ -131,6 +131,20 @@ class Kernel:
     scratch: Size = 0
     shared: Size = 0
     nonzero: tuple[Size, ...] = ()
+
+    def on(self, values: Sequence[int]) -> Kernel:
+        """The same on other values: `values[n]` in place of the value numbered n."""
+        return replace(self, arguments=tuple(_on(values, slot) for slot in self.arguments))
+
+
+def _on(values: Sequence[int], slot: Argument) -> Argument:
+    if isinstance(slot, Address):
+        return Address(values[slot.value], slot.offset)
+    if isinstance(slot, Fault) and slot.value >= 0:
+        return Fault(values[slot.value], slot.below)
+    if isinstance(slot, Limit) and isinstance(slot.of, Address):
+        return Limit(Address(values[slot.of.value], slot.of.offset), slot.end)
+    return slot
 
 
 class Arguments:
