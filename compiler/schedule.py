@@ -38,6 +38,7 @@ from graphwright.compiler.storage import Storage
 from graphwright.graph.dim import Sizes, names_of
 from graphwright.graph.graph import Graph, ancestors
 from graphwright.graph.node import Node
+from graphwright.graph.tensor import Tensor
 
 TYPICAL_SIZE = 64
 """What a named dimension counts as where a number is needed and none is given."""
@@ -68,10 +69,62 @@ def schedule(graph: Graph, log: Log) -> Schedule:
     at = f" at {sizes}" if sizes else ""
     if peaks[best] >= before:
         log.declined("schedule", f"the graph's own order is best: peak {_text(before)}{at}", ())
-        return Schedule(graph, own)
+        return Schedule(graph, _readers_first(graph, own, log))
     moved = [a for a, b in zip(own, orders[best], strict=True) if a is not b]
     what = f"{best}: peak {_text(before)} → {_text(peaks[best])}{at}"
-    return Schedule(graph, tuple(orders[best]) if log.applied("schedule", what, moved[:1]) else own)
+    order = tuple(orders[best]) if log.applied("schedule", what, moved[:1]) else own
+    return Schedule(graph, _readers_first(graph, order, log))
+
+
+def _readers_first(graph: Graph, order: tuple[Node, ...], log: Log) -> tuple[Node, ...]:
+    """The same order, but what gives a parameter its next value after what reads the present one.
+
+    Then the next value can be written over the present one. Where that can't be, as when two
+    parameters exchange their values, the order stays.
+    """
+    place = {node: i for i, node in enumerate(order)}
+    waits: dict[Node, set[Node]] = {}
+    for parameter, tensor in graph.updates.items():
+        if tensor.node in place:
+            readers = _readers(parameter, graph) & place.keys() - {tensor.node}
+            waits.setdefault(tensor.node, set()).update(readers)
+    late = [node for node, before in waits.items() if any(place[r] > place[node] for r in before)]
+    what = f"{len(late)} updates of parameters wait for what reads them"
+    if not late or not log.applied("readers_first", what, late[:1]):
+        return order
+    needed = {node: {t.node for t in node.inputs if t.node in place} for node in order}
+    after: dict[Node, list[Node]] = {node: [] for node in order}
+    for node in order:
+        for other in needed[node] | waits.get(node, set()):
+            after[other].append(node)
+    done: dict[Node, None] = {}
+    ready: list[int] = []
+    early: list[int] = []  # what can run, but had better wait
+    for node in order:
+        if not needed[node]:
+            heapq.heappush(early if waits.get(node) else ready, place[node])
+    while ready or early:
+        node = order[heapq.heappop(ready or early)]
+        if node in done:
+            continue
+        done[node] = None
+        for other in after[node]:
+            if other not in done and needed[other] <= done.keys():
+                waiting = not waits.get(other, set()) <= done.keys()
+                heapq.heappush(early if waiting else ready, place[other])
+    return tuple(done)
+
+
+def _readers(tensor: Tensor, graph: Graph) -> set[Node]:
+    """The operations that read a tensor's memory, by way of views too."""
+    found: set[Node] = set()
+    pending = [tensor]
+    while pending:
+        for node in graph.consumers.get(pending.pop(), ()):
+            if node not in found:
+                found.add(node)
+                pending += node.outputs if node.op.view else ()
+    return found
 
 
 def typical_sizes(graph: Graph) -> dict[str, int]:

@@ -69,7 +69,7 @@ class StepwiseProgram(Program):
     def walk(self, inputs: Sequence[Array]) -> None:
         """Run all steps; no parameter changes."""
         with np.errstate(all="ignore"):
-            self._results(inputs)
+            self.results(inputs)
 
     def _watched(self, call: Call, step: Step) -> Call:
         if step.view:

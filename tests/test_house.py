@@ -26,6 +26,7 @@ LOADED_WHEN_USED = {"networkx", "graphviz", "llvmlite", "ml_dtypes", "tqdm", "IP
 LOADED_WHEN_USED |= {"subprocess"}  # of Python's own, what costs an import milliseconds
 # Of ours, what is loaded when it is asked for: who runs a model does not need it.
 LOADED_WHEN_ASKED_FOR = {"graphwright.testing", "graphwright.runtime.native"}
+LOADED_WHEN_ASKED_FOR |= {"graphwright.runtime.bounds", "graphwright.runtime.compare"}
 LONGEST_FILE = 450
 
 
