@@ -27,6 +27,7 @@ merged as they settle.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any
 
 from graphwright.compiler.log import Log
@@ -204,9 +205,8 @@ def _with_joined_sources(graph: Graph, merged: dict[Node, list[Node]]) -> Graph:
     """The graph where each node also carries the lines of the nodes that were merged into it."""
     new: dict[Tensor, Tensor] = {}
     for node in graph.nodes:
-        lines = [line for other in merged.get(node, ()) for line in other.source.lines]
-        if lines:
-            source = Source(tuple(dict.fromkeys((*node.source.lines, *lines))))
+        source = reduce(Source.__or__, (n.source for n in merged.get(node, ())), node.source)
+        if source is not node.source:
             with derived(node.origin._replace(source=source)):
                 outputs = node.op.apply(*(new.get(tensor, tensor) for tensor in node.inputs))
             new.update(zip(node.outputs, outputs, strict=True))

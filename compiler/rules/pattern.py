@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -50,6 +51,11 @@ class Call:
             for operand in self.operands
         )
 
+    @cached_property
+    def inner(self) -> frozenset[type[Operator]]:
+        """The classes of the operators that its operands must be computed by."""
+        return frozenset(type(x.op) for x in self.operands if isinstance(x, Call))
+
 
 class Found(NamedTuple):
     """The tensors that the variables stand for, and the nodes that the calls stand for."""
@@ -71,6 +77,8 @@ def pattern_of(tensor: Tensor, variables: Sequence[Tensor]) -> Pattern:
 
 def find(pattern: Call, node: Node) -> Iterator[Found]:
     """Every way in which `pattern` describes the output of `node`."""
+    if not pattern.inner <= {type(tensor.node.op) for tensor in node.inputs}:
+        return iter(())
     return _find_call(pattern, node, Found({}, ()))
 
 
@@ -109,13 +117,13 @@ def _find(pattern: Pattern, tensor: Tensor, found: Found) -> Iterator[Found]:
         if has_value(tensor, pattern.value):
             yield found
     elif found.tensors.get(pattern.index, tensor) is tensor:
-        yield found._replace(tensors={**found.tensors, pattern.index: tensor})
+        yield Found({**found.tensors, pattern.index: tensor}, found.nodes)
 
 
 def _find_call(pattern: Call, node: Node, found: Found) -> Iterator[Found]:
     if node.op != pattern.op:
         return
-    found = found._replace(nodes=(*found.nodes, node))
+    found = Found(found.tensors, (*found.nodes, node))
     yield from _find_all(pattern.operands, node.inputs, found)
     if node.op.commutative and len(node.inputs) == 2:
         yield from _find_all(pattern.operands, node.inputs[::-1], found)

@@ -383,7 +383,7 @@ class _AtNodes(Rule):
         return getattr(operator, self.declaring) is not getattr(self.root, self.declaring)
 
     def attempt(self, node: Node) -> Match | Declined | None:
-        with replacing(node):
+        with derived(node.origin):
             outcome = self.function(node)
         return _matched(outcome, [node])
 
