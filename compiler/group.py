@@ -14,6 +14,7 @@ so `%1` and `%2` belong to the second (level 1), and `%4`, which reads `%3`, to 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 from graphwright.compiler.iteration import Axes, Loop, Space, look, loop_of, reads_through, space_of
@@ -116,6 +117,11 @@ class Group:
     def ref(self, tensor: Tensor) -> Ref:
         """A computed tensor, where it is made."""
         return Ref(tensor, self.along[tensor])
+
+    @cached_property
+    def folded_from(self) -> frozenset[Tensor]:
+        """What is made of a reduction's result, and these results."""
+        return frozenset(tensor for tensor, level in self.level.items() if level > 0)
 
     @property
     def last(self) -> int:

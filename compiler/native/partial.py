@@ -131,7 +131,8 @@ class Parts:
             with each_tile(frame, memory, around, chunks) as (indices, chunk):
                 size = memory.number(folds[0].size)
                 sweeps.part = chunk_bounds(memory, indices[part], length, size)
-                site = Site(memory, indices, outside, row=not across)
+                keeps = () if across else group.folded_from
+                site = Site(memory, indices, outside, keeps=keeps)
                 if isinstance(sweeps, AcrossRows):
                     site = sweeps.columns(site, sweeps.first_column(chunk))
                 for node, total in sweeps.totals(site, 0).items():
@@ -176,7 +177,7 @@ class Parts:
                 stop = memory.number(inner.size)
                 if chunks != 1:
                     start, stop = chunk_bounds(memory, chunk, CHUNK, stop)
-                for vector in vectors(site, inner, start, stop, lanes, row=True):
+                for vector in vectors(site, inner, start, stop, lanes, group.folded_from):
                     for node in group.reductions:
                         vector.known[group.ref(node.outputs[0])] = self._folded(
                             vector, node, pointers[node]

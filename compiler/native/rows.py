@@ -70,7 +70,7 @@ class AlongRows(Sweeps):
             self.plan_kept(_strides(self.group, self.folds, 1), size)
         outside = Site(self.memory, {})
         with each_tile(self.frame, self.memory, self.rows, 1) as (indices, _):
-            self.row(Site(self.memory, indices, outside, row=True))
+            self.row(Site(self.memory, indices, outside, keeps=self.group.folded_from))
 
     @property
     def _short(self) -> bool:
@@ -172,7 +172,10 @@ class AcrossRows(Sweeps):
         exact = isinstance(size, int) and size % width == 0
         mask = None if exact else lane_mask(around, start, size, width)
         at = {self._columns: start}
-        return Site(self.memory, at, around, along=self._columns, lanes=width, mask=mask, row=True)
+        keeps = self.group.folded_from
+        return Site(
+            self.memory, at, around, along=self._columns, lanes=width, mask=mask, keeps=keeps
+        )
 
     def elements(self, row: Site) -> Iterator[Site]:
         with ExitStack() as loops:

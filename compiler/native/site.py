@@ -7,7 +7,7 @@ asked for a value; what was computed before is not computed again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from graphwright.compiler.group import Group, Ref
 from graphwright.compiler.iteration import Axes
@@ -102,7 +102,8 @@ class Site:
              along it
     lanes:   how many rounds of the loop `along` are computed at once, here and further in
     mask:    which of the lanes count; None when all do
-    row:     whether it is a row: what depends on its reductions is computed here, or further in
+    keeps:   what is not computed further out, though nothing of it may change here: what depends
+             on a row's reductions, in the row
     """
 
     def __init__(
@@ -114,9 +115,9 @@ class Site:
         along: Loop | None = None,
         lanes: int = 1,
         mask: Value | None = None,
-        row: bool = False,
+        keeps: Collection[Tensor] = (),
     ) -> None:
-        self.row = row
+        self.keeps = keeps
         self.memory = memory
         self.b = memory.b
         self.indices = indices
@@ -147,7 +148,7 @@ class Site:
 
     def _depends(self, ref: Ref) -> bool:
         axes = set(ref.axes)
-        if self.row and self.memory.group.level.get(ref.tensor, 0) > 0:
+        if ref.tensor in self.keeps:
             return True
         return any(not axes.isdisjoint(loop.axes) for loop in self.indices)
 
@@ -185,7 +186,9 @@ class Site:
         moves = walk(operand, axes)
         base = self.memory.pointer(operand)
         if self.along is None or self._lane_stride(moves) == 0:
-            self.b.store(base, self.place(moves), value)
+            # All lanes have one place: they are equal, or only the first counts.
+            one = value if value.lanes == 1 else self.b.lanes_of(value, 0, 1)
+            self.b.store(base, self.place(moves), one)
             return
         step = self.memory.number(self._lane_stride(moves))
         wide = self.b.splat(value, self.lanes)

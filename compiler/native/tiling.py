@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from graphwright.compiler.native.kernel import Frame
@@ -11,6 +11,7 @@ from graphwright.compiler.native.site import Memory, Site
 from graphwright.compiler.native.values import Index, Value
 from graphwright.graph.dim import Size, ceildiv
 from graphwright.graph.dtype import int32
+from graphwright.graph.tensor import Tensor
 
 
 @contextmanager
@@ -51,11 +52,16 @@ def chunk_bounds(memory: Memory, chunk: Index, length: int, size: Index) -> tupl
 
 
 def vectors(
-    site: Site, loop: Loop, start: Index, stop: Index, lanes: int, *, row: bool = False
+    site: Site,
+    loop: Loop,
+    start: Index,
+    stop: Index,
+    lanes: int,
+    keeps: Collection[Tensor] = (),
 ) -> Iterator[Site]:
     """Sites that walk a loop in vectors: first whole ones, then what is left, masked.
 
-    Each is to be written to once, before the next is asked for. row: as for `Site`
+    Each is to be written to once, before the next is asked for. keeps: as for `Site`
     """
     b, memory = site.b, site.memory
     if isinstance(start, int) and isinstance(stop, int):
@@ -68,11 +74,11 @@ def vectors(
         some = rest = True
     if some:
         with b.loop(start, whole, lanes, name="vector") as index:
-            yield Site(memory, {loop: index}, site, along=loop, lanes=lanes, row=row)
+            yield Site(memory, {loop: index}, site, along=loop, lanes=lanes, keeps=keeps)
     if not rest:
         return
     mask = lane_mask(site, whole, stop, lanes)
-    tail = Site(memory, {loop: whole}, site, along=loop, lanes=lanes, mask=mask, row=row)
+    tail = Site(memory, {loop: whole}, site, along=loop, lanes=lanes, mask=mask, keeps=keeps)
     if isinstance(whole, int):
         yield tail
     else:
