@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 from support.fusion import mixing
+from support.native_graphs import check_steps
+from support.sketch import elements
 
 import graphwright as gw
+from graphwright.compiler.native import generate
+from graphwright.compiler.native.math import FUNCTIONS
+from graphwright.graph.dim import names_of
+from graphwright.graph.graph import Graph
 
 
 @pytest.mark.parametrize("n", [0, 1, 3])
@@ -28,3 +34,36 @@ def test_values_that_rows_keep_for_later_are_kept_apart():
     array = np.linspace(-2, 2, 15).reshape(3, 5)
     native, plain = (gw.compile(x, result, backend=b)(array) for b in ("native", "numpy"))
     np.testing.assert_allclose(native, plain, rtol=1e-14)
+
+
+def test_a_step_that_calls_an_unknown_function_runs_on_numpy(monkeypatch):
+    known = {name: function for name, function in FUNCTIONS.items() if name != "exp"}
+    monkeypatch.setattr(generate, "FUNCTIONS", known)
+    x = gw.input("x", (3,))
+    run = gw.compile(x, gw.ops.exp(x) + 1, backend="native")
+    np.testing.assert_array_equal(run(np.zeros(3, np.float32)), 2)
+    assert [step.reason for step in run._executor.code.steps] == ["there is no vector function exp"]
+
+
+ONE = [
+    (("n", 4), (4, 1)),
+    ((1, 4), (4, "n")),
+    ((1, 4), (4, 1)),
+    (("b", "n", 4), ("b", 4, 1)),
+    (("b", 1, 4), ("b", 4, 1)),
+    ((2, 1, 4), (2, 4, 1)),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize(("left", "right"), ONE)
+def test_products_of_one_row_or_column_are_worked_on(left, right, dtype):
+    x, y = gw.input("x", left, dtype), gw.input("y", right, dtype)
+    z = gw.input("z", (x @ y).shape, dtype)
+    graph = Graph([x, y, z], [gw.ops.tanh(x @ y) * 2 + z])
+    known = names_of(size for tensor in graph.inputs for size in tensor.shape)
+    for n in (1, 17):
+        sizes = {name: size for name, size in {"n": n, "b": 3}.items() if name in known}
+        random = np.random.default_rng(n)
+        arrays = [elements(tensor.type.bind(sizes), random) for tensor in graph.inputs]
+        check_steps(graph, arrays, sizes)

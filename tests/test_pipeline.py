@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.random_graphs import draw_arrays, draw_sizes, graphs
+from support.running import assert_near
 
 import graphwright as gw
 from graphwright.compiler.log import Log
@@ -175,16 +176,16 @@ def test_interpreted_equals_every_prefix_of_the_pipeline_equals_planned(graph, d
     bindings.update({parameter: parameter.value for parameter in graph.parameters})
     expected = evaluate_graph(graph, bindings, sizes)
     for record in compilation.records:
-        assert_close(expected, evaluate_graph(graph_of(record.after), bindings, sizes))
+        assert_near(expected, evaluate_graph(graph_of(record.after), bindings, sizes))
         for node in record.graph.nodes:
             assert parse(text(record.graph)) == record.graph, node
             break
     plan = compilation.plan
     program = Program(plan, sizes)
-    assert_close(expected, program.results(arrays))
+    assert_near(expected, program.results(arrays))
     # Again in the same arena: nothing may depend on what an earlier run left there.
     program.arena[...] = 0xFF
-    assert_close(expected, program.results(arrays))
+    assert_near(expected, program.results(arrays))
 
 
 @given(graphs(), st.data())
@@ -212,17 +213,3 @@ def _bytes(layout, buffer):
     if buffer not in layout.offsets:
         return range(0)
     return range(layout.offsets[buffer], layout.offsets[buffer] + layout.sizes[buffer], 64)
-
-
-def assert_close(expected, got):
-    for left, right in zip(expected, got, strict=True):
-        assert left.dtype == right.dtype and left.shape == right.shape
-        if left.dtype.kind == "f":
-            tolerance = {"float16": 3e-2, "float32": 1e-4, "float64": 1e-9}[left.dtype.name]
-            finite = np.isfinite(left)
-            scale = max(np.abs(left[finite]).max(initial=0), 1)
-            np.testing.assert_allclose(
-                right[finite], left[finite], rtol=tolerance, atol=tolerance * scale
-            )
-        else:
-            np.testing.assert_array_equal(left, right)

@@ -23,6 +23,7 @@ from graphwright.compiler.native import (
 )
 from graphwright.compiler.native.contraction import matmul
 from graphwright.compiler.native.generators import Kernels, generator_of
+from graphwright.compiler.native.ir import NoFunction
 from graphwright.compiler.native.kernel import Context, Kernel, Routine
 from graphwright.compiler.native.math import FUNCTIONS
 from graphwright.compiler.native.objects import Compiled, compiled
@@ -107,7 +108,11 @@ class _Writer:
         key = (step.op, inputs, outputs)
         kernels = self.written.get(key)
         if kernels is None:
-            kernels = self.written[key] = generator(step.op, inputs, outputs, self.context)
+            try:
+                kernels = generator(step.op, inputs, outputs, self.context)
+            except NoFunction as missing:
+                kernels = f"there is no vector function {missing}"
+            self.written[key] = kernels
         if isinstance(kernels, str):
             return StepCode(reason=kernels)
         return StepCode(tuple(kernel.on(values) for kernel in kernels))

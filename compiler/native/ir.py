@@ -27,6 +27,11 @@ from graphwright.graph.dtype import int64
 if TYPE_CHECKING:
     from graphwright.compiler.native.target import Target
 
+
+class NoFunction(LookupError):
+    """There is no vector function of this name."""
+
+
 Function: TypeAlias = Callable[..., Value]
 """Writes the body of a function: takes the builder and the arguments, gives the value."""
 
@@ -86,7 +91,12 @@ class Builder(Memory):
     """Writes one function: besides instructions, calls and control flow."""
 
     def call(self, name: str, *operands: Value) -> Value:
-        """One of the module's `functions` on operands of one dtype: `b.call("exp", x)`."""
+        """One of the module's `functions` on operands of one dtype: `b.call("exp", x)`.
+
+        Raises NoFunction for a name that none has.
+        """
+        if name not in self.module.functions:
+            raise NoFunction(name)
         lanes = max(x.lanes for x in operands)
         values = [self.splat(x, lanes) for x in operands]
         kind = values[0].type

@@ -1,7 +1,8 @@
-"""Values of tensors for given arrays, by the interpreter."""
+"""Values of tensors for given arrays, by the interpreter; results that may differ by rounding."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,3 +22,21 @@ def value(tensor: Tensor, arrays: dict[Tensor, Any] | None = None) -> np.ndarray
     """What `tensor` is where each input has its array."""
     (result,) = values([tensor], arrays or {})
     return result
+
+
+_TOLERANCE = {"float16": 3e-2, "float32": 1e-4, "float64": 1e-9}
+
+
+def assert_near(expected: Sequence[np.ndarray], got: Sequence[np.ndarray]) -> None:
+    """Results of random graphs agree: relative to the largest element, where finite."""
+    for left, right in zip(expected, got, strict=True):
+        assert left.dtype == right.dtype and left.shape == right.shape
+        if left.dtype.kind == "f":
+            tolerance = _TOLERANCE[left.dtype.name]
+            finite = np.isfinite(left)
+            scale = max(np.abs(left[finite]).max(initial=0), 1)
+            np.testing.assert_allclose(
+                right[finite], left[finite], rtol=tolerance, atol=tolerance * scale
+            )
+        else:
+            np.testing.assert_array_equal(left, right)

@@ -106,12 +106,12 @@ class _Writing:
             site = Site(memory, indices, outside)
 
             def write(index: Value, value: Value, mask: Value | None) -> None:
+                made = frame.b.convert(value, self.made.dtype)
                 at = {self.column: line.column + index}
                 keeps = self.group.level  # all waits for the product, even where that is one number
                 inner = Site(
                     memory, at, site, along=self.column, lanes=value.lanes, mask=mask, keeps=keeps
                 )
-                made = frame.b.convert(value, self.made.dtype)
                 inner.known[Ref(self.made, self.group.full)] = made
                 values = [inner.value(ref) for ref in self.group.outputs]
                 for position, each in enumerate(values):
