@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from operator import attrgetter, is_
 from typing import Any, cast
 
 import numpy as np
@@ -135,13 +136,16 @@ class Parameter(Tensor):
         return self._value is not None
 
 
+_VALUE = attrgetter("_value")
+_is_none = partial(is_, None)
+
+
 def present(parameters: Sequence[Parameter]) -> list[NDArray[Any]]:
     """The values of parameters at one moment. Raises InputError for one that has none."""
     with state:
-        values = [parameter._value for parameter in parameters]
-    for parameter, value in zip(parameters, values, strict=True):
-        if value is None:
-            return [parameter.value]  # raises
+        values = list(map(_VALUE, parameters))
+    if any(map(_is_none, values)):
+        return [parameter.value for parameter in parameters]  # raises
     return cast(list[NDArray[Any]], values)
 
 

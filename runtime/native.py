@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from itertools import accumulate, pairwise
-from operator import call
+from operator import call, itemgetter
 from sys import getrefcount
 from typing import Any, ClassVar, TypeAlias, cast
 
@@ -78,6 +78,10 @@ class BoundPlan:
         self._unsettled = self.careful or not all(isinstance(pick, int) for pick in self._updates)
         if self._unsettled:
             self._rewritten = dict.fromkeys(self._rewritten, True)
+        self._mine = None  # takes the arrays that are written over, if no other is replaced
+        settled = [pick for pick in self._updates if self._rewritten.get(cast(int, pick)) is False]
+        if not self._unsettled and settled and len(settled) == len(self._updated):
+            self._mine = _picking(cast(list[int], settled))
         self._bind(max((evaluate(k.scratch, sizes) for k in kernels), default=0))
 
     # Where values lie.
@@ -302,8 +306,11 @@ class BoundPlan:
             self._run(arrays, [last])
             replacing(self._updated, self._results(arrays, self._updates))()
             return
+        if self._mine is not None and _holders(self._mine(arrays)) <= _ALONE:
+            last(arrays)  # nobody else holds any of them
+            return
         for position, unsafe in self._rewritten.items():
-            if not unsafe and _holders(arrays, position) > _ALONE:
+            if not unsafe and _holders((arrays[position],)) > _ALONE:
                 arrays[position] = arrays[position].copy()
         new = [arrays[cast(int, position)] for position in self._updates]
         old = present(self._updated)
@@ -350,15 +357,24 @@ def _for_sizes(code: StepCode, sizes: dict[str, int]) -> StepCode:
     return code
 
 
-def _holders(arrays: list[Array], position: int) -> int:
-    return getrefcount(arrays[position])
+def _picking(positions: Sequence[int]) -> Callable[[list[Array]], tuple[Array, ...]]:
+    """What takes some of a list."""
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    (position,) = positions
+    return lambda arrays: (arrays[position],)
+
+
+def _holders(arrays: tuple[Array, ...]) -> int:
+    """The most references to one of the arrays, as counted here."""
+    return max(map(getrefcount, arrays))
 
 
 def _alone() -> int:
-    """What `_holders` gives for an array that a list and one other place hold."""
+    """The references to an array that a tuple, a list and one other place hold, as counted."""
     arrays = [np.empty(0)]
     held = [arrays[0]]
-    count = _holders(arrays, 0)
+    count = _holders((arrays[0],))
     del held
     return count
 
