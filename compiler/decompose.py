@@ -19,10 +19,13 @@ after::
     }
 
 The parts lie in the scope of the composite and its name, `encoder/softmax`, so that diagrams and
-logs still show what they were.
+logs still show what they were. Some composites native code computes as a whole: for native plans,
+these stay.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from graphwright.compiler.log import Log
 from graphwright.graph.errors import CompileError
@@ -35,42 +38,64 @@ DEEPEST = 100
 """Composites within composites."""
 
 
-def decompose(graph: Graph, log: Log) -> Graph:
+def decompose(
+    graph: Graph, log: Log, reason: Callable[[Node], str | None] = lambda node: ""
+) -> Graph:
     """`graph` without composite operators; itself when it has none.
 
+    reason: says why a composite is to be decomposed, in words for the log; None if it stays
     Raises CompileError when a composite is made of itself, or its parts give another type.
     """
-    new: dict[Tensor, Tensor] = {}
+    work = _Decomposition(log, reason)
     for node in graph.nodes:
-        _expand(node, node, new, log, depth=0)
-    return graph.replaced(new)
+        work.expand(node, node, depth=0)
+    return graph.replaced(work.new)
 
 
-def _expand(node: Node, whole: Node, new: dict[Tensor, Tensor], log: Log, depth: int) -> None:
-    """Enter in `new` what the node's outputs become. Calls itself on composites within composites.
+class _Decomposition:
+    """The sweep over a graph.
 
-    whole: the node of the given graph that this one is a part of
+    new: what the outputs of nodes become
     """
-    fresh = copy_node(node, new)
-    if not fresh.op.composite:
-        return
-    if depth > DEEPEST:
-        raise CompileError(
-            f"{whole.op.name} is decomposed without end: {fresh.op.name} is made of itself",
-            source=whole.source,
-            hint="a composite's decompose must use other operators",
-        )
-    outputs = _parts(fresh)
-    parts = list(ancestors(outputs, stop=set(fresh.inputs)))
-    names = ", ".join(dict.fromkeys(part.op.name for part in parts)) or "nothing"
-    if not log.applied("decompose", f"{fresh.op.name} is made of {names}", [whole]):
-        return
-    for part in parts:
-        _expand(part, whole, new, log, depth + 1)
-    for before, after in zip(fresh.outputs, outputs, strict=True):
-        new[before] = new.get(after, after)
-    for before, after in zip(node.outputs, fresh.outputs, strict=True):
-        new[before] = new[after]
+
+    def __init__(self, log: Log, reason: Callable[[Node], str | None]) -> None:
+        self.log = log
+        self.reason = reason
+        self.new: dict[Tensor, Tensor] = {}
+
+    def expand(self, node: Node, whole: Node, depth: int) -> None:
+        """Enter in `new` what the node's outputs become; of its parts, those that are composites
+        too.
+
+        whole: the node of the given graph that this one is a part of
+        """
+        new = self.new
+        fresh = copy_node(node, new)
+        if not fresh.op.composite:
+            return
+        reason = self.reason(fresh)
+        if reason is None:
+            self.log.declined("decompose", f"{fresh.op.name} is computed as a whole", [whole])
+            return
+        if depth > DEEPEST:
+            raise CompileError(
+                f"{whole.op.name} is decomposed without end: {fresh.op.name} is made of itself",
+                source=whole.source,
+                hint="a composite's decompose must use other operators",
+            )
+        outputs = _parts(fresh)
+        parts = list(ancestors(outputs, stop=set(fresh.inputs)))
+        names = ", ".join(dict.fromkeys(part.op.name for part in parts)) or "nothing"
+        because = f": {reason}" if reason else ""
+        what = f"{fresh.op.name} is made of {names}{because}"
+        if not self.log.applied("decompose", what, [whole]):
+            return
+        for part in parts:
+            self.expand(part, whole, depth + 1)
+        for before, after in zip(fresh.outputs, outputs, strict=True):
+            new[before] = new.get(after, after)
+        for before, after in zip(node.outputs, fresh.outputs, strict=True):
+            new[before] = new[after]
 
 
 def _parts(node: Node) -> tuple[Tensor, ...]:

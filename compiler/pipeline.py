@@ -15,6 +15,7 @@ from graphwright.compiler.fuse_contractions import fuse_contractions
 from graphwright.compiler.join import join
 from graphwright.compiler.layout import layout
 from graphwright.compiler.log import Log
+from graphwright.compiler.native.whole import decompose_for_native
 from graphwright.compiler.nested import everywhere
 from graphwright.compiler.plan import Plan
 from graphwright.compiler.plan_memory import plan_memory
@@ -75,7 +76,9 @@ PIPELINE: tuple[Pass, ...] = (
 """For plans whose every operation is a NumPy kernel."""
 
 NATIVE_PIPELINE: tuple[Pass, ...] = (
-    *PIPELINE[:-3],
+    *PIPELINE[:1],
+    Pass(decompose_for_native, "decomposed"),
+    *PIPELINE[2:-3],
     # The bodies of branches and loops are interpreted, operation by operation: not `within` them.
     Pass(stack_products, "stacked", within=False),
     Pass(fuse, "fused"),

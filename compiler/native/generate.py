@@ -21,6 +21,7 @@ from graphwright.compiler.native import (
     random_bits,
     scatter,
 )
+from graphwright.compiler.native.attention import forward, gradient
 from graphwright.compiler.native.contraction import matmul
 from graphwright.compiler.native.generators import Kernels, generator_of
 from graphwright.compiler.native.ir import NoFunction
@@ -36,8 +37,10 @@ FAMILIES = (
     creation,
     cumulative,
     extremum_index,
+    forward,
     fused,
     gather,
+    gradient,
     joining,
     matmul,
     random_bits,

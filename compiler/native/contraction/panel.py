@@ -58,9 +58,10 @@ def masked(dtype: DType, target: Target) -> bool:
 
 
 @cache
-def panel(dtype: DType, target: Target, checked: bool = False) -> str:
-    """The text of the routine."""
-    return _text(Module(target, checked=checked), dtype, range(1, tile_vectors(target) + 1), 0)
+def panel(dtype: DType, target: Target, checked: bool = False, *, adds: bool = False) -> str:
+    """The text of the routine; or of one that `adds` to what c holds, in the order of k too."""
+    widths = range(1, tile_vectors(target) + 1)
+    return _text(Module(target, checked=checked), dtype, widths, 0, adds)
 
 
 @cache
@@ -71,14 +72,16 @@ def thin_panel(
     return _text(Module(target, checked=checked), dtype, widths, rows)
 
 
-def _text(module: Module, dtype: DType, widths: Sequence[int], rows: int) -> str:
+def _text(
+    module: Module, dtype: DType, widths: Sequence[int], rows: int, adds: bool = False
+) -> str:
     lanes = module.target.lanes(dtype.itemsize)
     with routine_function(module, [dtype] * 3, NUMBERS) as (b, pointers, sizes):
         columns = sizes[1]
         for vectors in widths:
             fits = (columns <= vectors * lanes) & (columns > (vectors - 1) * lanes)
             with b.when(fits, f"vectors{vectors}."):
-                width = _Width(b, pointers, sizes, vectors)
+                width = _Width(b, pointers, sizes, vectors, adds)
                 if rows:
                     width.tile(b.index(0), b.index(0), rows)
                 else:
@@ -90,9 +93,15 @@ class _Width:
     """Writes the loops for panels of so many vectors."""
 
     def __init__(
-        self, b: Builder, pointers: tuple[Pointer, ...], sizes: tuple[Value, ...], vectors: int
+        self,
+        b: Builder,
+        pointers: tuple[Pointer, ...],
+        sizes: tuple[Value, ...],
+        vectors: int,
+        adds: bool,
     ) -> None:
         self.b = b
+        self.adds = adds
         self.dtype = dtype = pointers[0].dtype
         self.vectors = vectors
         self.lanes = b.module.target.lanes(dtype.itemsize)
@@ -134,18 +143,26 @@ class _Width:
         starts = [b.shifted(self.a, start)]
         for i in range(1, height):
             starts.append(b.shifted(starts[-1], self.a_row if i < height - 1 else a_last))
-        zero = b.constant(0, self.dtype, self.lanes)
-        sums = [[b.variable(zero) for _ in range(self.vectors)] for _ in range(height)]
+        out = [b.shifted(self.c, row * self.c_row)]
+        for i in range(1, height):
+            out.append(b.shifted(out[-1], self.c_row if i < height - 1 else c_last))
+        sums = [self.start(line) for line in out]
         at_a, at_b = b.variable(b.index(0)), b.variable(b.index(0))
         with b.loop(0, self.depth, name="depth"):
             self.step(starts, sums, at_a.value, at_b.value)
             at_a.value = at_a.value + self.a_depth
             at_b.value = at_b.value + self.b_depth
-        out = b.shifted(self.c, row * self.c_row)
-        for i, line in enumerate(sums, 1):
+        for place, line in zip(out, sums, strict=True):
             for j, total in enumerate(line):
-                b.store(out, j * self.lanes, total.value, mask=self.mask_of(j))
-            out = b.shifted(out, self.c_row if i < height - 1 else c_last)
+                b.store(place, j * self.lanes, total.value, mask=self.mask_of(j))
+
+    def start(self, line: Pointer) -> list[Variable]:
+        """What a row of the tile starts with: 0, or what is there."""
+        b, mask_of, vectors = self.b, self.mask_of, range(self.vectors)
+        if not self.adds:
+            return [b.variable(b.constant(0, self.dtype, self.lanes)) for _ in vectors]
+        loaded = [b.load(line, j * self.lanes, self.lanes, mask=mask_of(j)) for j in vectors]
+        return [b.variable(x) for x in loaded]
 
     def step(
         self, starts: list[Pointer], sums: list[list[Variable]], at_a: Value, at_b: Value
