@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
+from graphwright.compiler.native.division import Divisor, quotients
 from graphwright.compiler.native.memory import Memory
 from graphwright.compiler.native.types import suffix
-from graphwright.compiler.native.values import Index, Value
-from graphwright.graph.dtype import int64
+from graphwright.compiler.native.values import Index, Operand, Value
+from graphwright.graph.dtype import float32, float64, int64
 
 if TYPE_CHECKING:
     from graphwright.compiler.native.target import Target
@@ -90,6 +91,10 @@ class Module:
 class Builder(Memory):
     """Writes one function: besides instructions, calls and control flow."""
 
+    def __init__(self, module: Module) -> None:
+        super().__init__(module)
+        self._divisors: dict[tuple[str, int], Divisor] = {}
+
     def call(self, name: str, *operands: Value) -> Value:
         """One of the module's `functions` on operands of one dtype: `b.call("exp", x)`.
 
@@ -99,18 +104,33 @@ class Builder(Memory):
             raise NoFunction(name)
         lanes = max(x.lanes for x in operands)
         values = [self.splat(x, lanes) for x in operands]
-        kind = values[0].type
-        full = f"{name}.{suffix(values[0].dtype, lanes)}"
+        return self._inlined(name, self.module.functions[name], values)
+
+    def _inlined(self, name: str, function: Function, values: Sequence[Value]) -> Value:
+        """A function of its own, which may have branches; gives what is like its first operand."""
+        first = values[0]
+        full = f"{name}.{suffix(first.dtype, first.lanes)}"
         if not self.module.has(full):
             kinds = [x.type for x in values]
-            with self.module.function(full, kinds, returns=kind, local=True) as (inner, given):
-                typed = [inner.typed(v, x.dtype, lanes) for v, x in zip(given, values, strict=True)]
-                result = self.module.functions[name](inner, *typed)
-                assert result.type == kind, f"{name} gives {result.type}, not {kind}"
-                inner.line(f"ret {kind} {result.text}")
+            with self.module.function(full, kinds, returns=first.type, local=True) as (b, given):
+                pairs = zip(given, values, strict=True)
+                result = function(b, *(b.typed(v, x.dtype, x.lanes) for v, x in pairs))
+                assert result.type == first.type, f"{name} gives {result.type}, not {first.type}"
+                b.line(f"ret {first.type} {result.text}")
         listed = ", ".join(f"{x.type} {x.text}" for x in values)
-        text = self.emit(f"call {kind} @{full}({listed})")
-        return Value(self, text, values[0].dtype, lanes)
+        text = self.emit(f"call {first.type} @{full}({listed})")
+        return Value(self, text, first.dtype, first.lanes)
+
+    def arithmetic(self, what: str, x: Value, y: Operand) -> Value:
+        """As `Instructions` does, but for quotients by what is the same throughout a loop."""
+        uniform = y.uniform if what == "div" and isinstance(y, Value) else None
+        if uniform is None or not self.module.target.fma or x.dtype not in (float32, float64):
+            return super().arithmetic(what, x, y)
+        key = (uniform.value.text, id(uniform.mark))
+        if key not in self._divisors:
+            with self.at(uniform.mark):
+                self._divisors[key] = Divisor.of(self, uniform.value)
+        return self._inlined("divided", quotients, [x, *self._divisors[key]])
 
     @contextmanager
     def loop(

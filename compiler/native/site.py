@@ -15,11 +15,14 @@ from graphwright.compiler.native.ir import Builder
 from graphwright.compiler.native.kernel import Arguments
 from graphwright.compiler.native.nest import Loop, Walk, walk
 from graphwright.compiler.native.operand import Operand
-from graphwright.compiler.native.values import Index, Pointer, Value
-from graphwright.graph.dim import Size
+from graphwright.compiler.native.values import Index, Pointer, Uniform, Value
+from graphwright.graph.dim import Size, product
 from graphwright.graph.leaf import Constant
 from graphwright.graph.tensor import Tensor
 from graphwright.ops.convert import SizeValue
+
+LONG = 256
+"""Elements that make a loop worth a few instructions before it."""
 
 
 class Memory:
@@ -161,11 +164,26 @@ class Site:
         if isinstance(node.op, SizeValue):
             size = self.b.index(self.memory.number(node.op.value))
             return self.b.convert(size, ref.tensor.dtype)
-        values = [self.value(read) for read in self.memory.group.reads[node]]
-        lanes = max((value.lanes for value in values), default=1)
-        result: Value = node.op.lower(self.b, *(self.b.splat(x, lanes) for x in values))
+        reads = self.memory.group.reads[node]
+        lanes = max((self.value(read).lanes for read in reads), default=1)
+        result: Value = node.op.lower(self.b, *(self._spread(read, lanes) for read in reads))
         assert result.dtype == ref.tensor.dtype, f"{node.op.name} gives {result.dtype}"
         return result
+
+    def _spread(self, ref: Ref, lanes: int) -> Value:
+        """A value in so many lanes."""
+        value = self.value(ref)
+        if value.lanes == lanes:
+            return value
+        wide = self.b.splat(value, lanes)
+        site = self
+        rounds: Size = 1
+        while ref not in site.known and site.outer is not None:
+            rounds = rounds * product(loop.size for loop in site.indices)
+            site = site.outer
+        if not isinstance(rounds, int) or rounds >= LONG:
+            wide.uniform = Uniform(value, site._mark)
+        return wide
 
     def _loaded(self, ref: Ref) -> Value:
         operand = self.memory.inputs[ref.tensor]

@@ -9,7 +9,7 @@ from graphwright.compiler.native.types import register_type
 from graphwright.graph.dtype import DType, is_floating
 
 if TYPE_CHECKING:
-    from graphwright.compiler.native.instructions import Instructions
+    from graphwright.compiler.native.instructions import Instructions, Mark
 
 Number: TypeAlias = float | int | bool
 Operand: TypeAlias = "Value | float | int | bool"
@@ -17,15 +17,19 @@ Index: TypeAlias = "Value | int"
 
 
 class Value:
-    """The result of an instruction, or a constant: `text` stands for it."""
+    """The result of an instruction, or a constant: `text` stands for it.
 
-    __slots__ = ("builder", "dtype", "lanes", "text")
+    uniform: of a vector, where all its lanes are known to be one value throughout a long loop
+    """
+
+    __slots__ = ("builder", "dtype", "lanes", "text", "uniform")
 
     def __init__(self, builder: Instructions, text: str, dtype: DType, lanes: int = 1) -> None:
         self.builder = builder
         self.text = text
         self.dtype = dtype
         self.lanes = lanes
+        self.uniform: Uniform | None = None
 
     @property
     def type(self) -> str:
@@ -110,6 +114,18 @@ class Value:
     def like(self, number: Number) -> Value:
         """A constant of this dtype and number of lanes."""
         return self.builder.constant(number, self.dtype, self.lanes)
+
+
+@dataclass(frozen=True, eq=False)
+class Uniform:
+    """The one value in all lanes of a vector.
+
+    value: of one lane
+    mark:  outside the loop, where what follows from it alone can be written, to be computed once
+    """
+
+    value: Value
+    mark: Mark
 
 
 @dataclass(frozen=True, eq=False)
