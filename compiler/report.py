@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from graphwright.compiler.fused import Fused
 from graphwright.compiler.log import Event
 from graphwright.compiler.plan import Plan, Step
 from graphwright.compiler.schedule import Schedule
@@ -87,14 +88,17 @@ def _place_names(plan: Plan) -> dict[int, str]:
     return names
 
 
-def summary(compilation: Compilation, sizes: Sizes) -> str:
+def summary(compilation: Compilation, sizes: Sizes, runs: Sequence[str] | None = None) -> str:
     """The kernels with their FLOPs and bytes, the parameters, and the memory, for these sizes.
 
+    runs: for each step of the plan, on what it runs: told in a column of its own
     Bytes are those of operands and results. Below a branch or a loop stand the kernels of its
     graphs, for one run of each; what the loop's own line says is for all its steps.
     """
     plan = compilation.plan
     rows: list[tuple[str, ...]] = [("kernel", "output", "FLOPs", "bytes", "scope", "source")]
+    on: list[str] = ["runs on"]
+    places = dict(zip(plan.steps, runs or (), strict=False))
     flops = moved = 0
     kernels = _kernels(plan)
     for node, steps in kernels:
@@ -102,7 +106,11 @@ def summary(compilation: Compilation, sizes: Sizes) -> str:
         bytes_ = _bytes(node, sizes)
         flops, moved = flops + work, moved + bytes_
         rows += [_row(node, work, bytes_), *_inner_rows(node, node.op.bind(sizes), sizes, 1)]
+        on.append(", ".join(dict.fromkeys(places.get(step, "") for step in steps)))
+        on += [""] * (len(rows) - len(on))
     at = ", ".join(f"{name}={size}" for name, size in sizes.items() if name in plan.names)
+    if runs is not None:
+        rows = [(*row[:4], place, *row[4:]) for row, place in zip(rows, on, strict=True)]
     return "\n".join(
         [
             *_table(rows, right={2, 3}),
@@ -173,7 +181,7 @@ def _kernels(plan: Plan) -> list[tuple[Node, list[Step]]]:
 
 
 def _kernel_name(node: Node) -> str:
-    body = node.op.body
+    body = node.op.graph if isinstance(node.op, Fused) else None
     return node.op.name if body is None else f"{node.op.name} ({len(body.operations)})"
 
 

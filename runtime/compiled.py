@@ -26,6 +26,7 @@ from graphwright.runtime.arguments import Arguments, bind
 from graphwright.runtime.execute import Executor
 
 if TYPE_CHECKING:
+    from graphwright.compiler.native.generate import NativeCode
     from graphwright.runtime.native import NativeExecutor
 
 Structure: TypeAlias = Any
@@ -199,11 +200,24 @@ class CompiledFunction(Displayed):
 
     def summary(self, **sizes: int) -> str:
         """Kernels, FLOPs, bytes and memory; named dimensions are 64 unless given."""
-        return summary(self.compilation, self.sizes(**sizes))
+        runs = self._native_report.runs_on(self.plan, self._code) if self._code else None
+        return summary(self.compilation, self.sizes(**sizes), runs)
 
     def explain(self) -> str:
-        """What each pass did, and declined, and why."""
-        return explain(self.compilation)
+        """What each pass did, and declined, and why; and of native code for each step its kernels,
+        whether their machine code was found in the cache, and if not, why; or why it has none."""
+        told = explain(self.compilation)
+        if self._code is None:
+            return told
+        return f"{told}\n\n{self._native_report.explain_native(self.plan, self._code)}"
+
+    @property
+    def _code(self) -> NativeCode | None:
+        return getattr(self._executor, "code", None)
+
+    @property
+    def _native_report(self) -> Any:
+        return importlib.import_module("graphwright.compiler.native.report")
 
     def sizes(self, **sizes: int) -> dict[str, int]:
         """A number for each named dimension of the plan: the given one, else 64.

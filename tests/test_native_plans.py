@@ -67,3 +67,27 @@ def test_products_of_one_row_or_column_are_worked_on(left, right, dtype):
         random = np.random.default_rng(n)
         arrays = [elements(tensor.type.bind(sizes), random) for tensor in graph.inputs]
         check_steps(graph, arrays, sizes)
+
+
+@pytest.mark.parametrize("shape", [(2, 0, 0), (2, 3, 0), (0, 3, 2), (2, 0, 3), (0, 0, 0)])
+def test_rows_of_no_elements_write_nothing(shape):
+    x = gw.input("x", shape)
+    for axis in (0, 1, 2):
+        total = gw.ops.exp(x).sum(axis, keepdims=True)
+        outputs = [gw.ops.log(total), gw.ops.exp(x) / (total + 1)]
+        run, plain = (
+            gw.compile(x, outputs, backend=backend, check=check)
+            for backend, check in [("native", "bounds"), ("numpy", False)]
+        )
+        array = np.zeros(shape, np.float32)
+        for native, right in zip(run(array), plain(array), strict=True):
+            np.testing.assert_array_equal(native, right)
+
+
+def test_what_is_read_once_for_a_loop_of_no_rounds_is_not_read():
+    x, scale = gw.input("x", (0, 2, 2)), gw.input("scale", (1, 1, 1))
+    parts = gw.ops.split(gw.ops.broadcast_to(scale, (0, 2, 2)), (0, 0), 0)
+    run = gw.compile(
+        [x, scale], gw.ops.exp(x) + parts[0] + parts[1], backend="native", check="bounds"
+    )
+    assert run(*(np.ones(t.shape, np.float32) for t in (x, scale))).shape == (0, 2, 2)

@@ -6,6 +6,7 @@ that will do, stays a step on NumPy; the reason is kept.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -67,11 +68,15 @@ class NativeCode:
 
     steps:   that of each step, in the plan's order
     objects: the machine code of each text, and where it was found
+    writing: seconds that it took to write all texts
+    making:  seconds until the machine code of all was there
     """
 
     target: Target
     steps: tuple[StepCode, ...]
     objects: dict[str, Compiled]
+    writing: float
+    making: float
 
 
 def generate(plan: Plan, target: Target | None = None, *, checked: bool = False) -> NativeCode:
@@ -81,10 +86,13 @@ def generate(plan: Plan, target: Target | None = None, *, checked: bool = False)
     checked: whether loads and stores are checked to lie within their operands
     """
     target = target or Target.host()
+    start = time.perf_counter()
     writer = _Writer(plan, Context(target, FUNCTIONS, checked))
     steps = tuple(writer.code(step) for step in plan.steps)
     texts = list(dict.fromkeys(_texts(steps)))
-    return NativeCode(target, steps, dict(zip(texts, compiled(texts, target), strict=True)))
+    written = time.perf_counter()
+    objects = dict(zip(texts, compiled(texts, target), strict=True))
+    return NativeCode(target, steps, objects, written - start, making=time.perf_counter() - written)
 
 
 class _Writer:

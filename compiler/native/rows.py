@@ -169,7 +169,7 @@ class AcrossRows(Sweeps):
         """The rows that are computed together, from the first."""
         width = self.width()
         size = self.memory.number(self._columns.size)
-        exact = isinstance(size, int) and size % width == 0
+        exact = isinstance(size, int) and size > 0 and size % width == 0
         mask = None if exact else lane_mask(around, start, size, width)
         at = {self._columns: start}
         keeps = self.group.folded_from

@@ -97,4 +97,4 @@ def lane_mask(site: Site, first: Index, stop: Index, lanes: int) -> Value | None
 
 def rounds(size: Size, length: int) -> Size:
     """How many chunks of a length a loop has."""
-    return 1 if isinstance(size, int) and size <= length else ceildiv(size, length)
+    return min(size, 1) if isinstance(size, int) and size <= length else ceildiv(size, length)
