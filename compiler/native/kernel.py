@@ -164,14 +164,15 @@ class Arguments:
     def pointer(self, argument: Argument, dtype: DType) -> Pointer:
         """An address from its slot."""
         slot = len(self._slots)
-        return Pointer(self._read(argument, "ptr"), dtype, self._bounds(argument, slot))
+        text = self._read(argument, "ptr")
+        return Pointer(text, dtype, self._bounds(argument, slot, text))
 
     def own(self, scratch: str, dtype: DType) -> Pointer:
         """The thread's own memory."""
         if not self._builder.module.checked:
             return Pointer(scratch, dtype)
         slot = len(self._slots)
-        first = self._number(self._builder.emit(f"ptrtoint ptr {scratch} to i64"))
+        first = self._place(scratch)
         end = first + self._number(self._read(Room(), "i64"))
         return Pointer(scratch, dtype, Bounds(first, end, slot))
 
@@ -191,11 +192,19 @@ class Arguments:
         self._slots.append(argument)
         return self._builder.emit(f"load {kind}, ptr {where}")
 
-    def _bounds(self, argument: Argument, slot: int) -> Bounds | None:
-        if not (self._builder.module.checked and isinstance(argument, Address | Shared)):
+    def _bounds(self, argument: Argument, slot: int, text: str) -> Bounds | None:
+        if isinstance(argument, Routine) or not self._builder.module.checked:
             return None
+        if isinstance(argument, Fault):
+            first = self._place(text)
+            return Bounds(first, first + 8, slot)
+        assert isinstance(argument, Address | Shared), f"{argument} is not walked"
         first, end = (self._number(self._read(Limit(argument, e), "i64")) for e in (False, True))
         return Bounds(first, end, slot)
+
+    def _place(self, pointer: str) -> Value:
+        """An address as a number."""
+        return self._number(self._builder.emit(f"ptrtoint ptr {pointer} to i64"))
 
     def _number(self, text: str) -> Value:
         return Value(self._builder, text, uint64)

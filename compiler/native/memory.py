@@ -153,8 +153,9 @@ class Memory(Instructions):
     ) -> str:
         """The address of a run of elements, or of the refuge."""
         where, guard = self.address(base, index), self.guard
-        if base.bounds is None or guard is None:
+        if guard is None:
             return where
+        assert base.bounds is not None, "a pointer to memory of which no bounds are known"
         size = base.dtype.itemsize
         first = Value(self, self.emit(f"ptrtoint ptr {where} to i64"), uint64)
         if mask is None:
@@ -170,8 +171,9 @@ class Memory(Instructions):
     ) -> str:
         """Addresses, each that of the refuge where it would lead astray."""
         guard = self.guard
-        if base.bounds is None or guard is None:
+        if guard is None:
             return addresses
+        assert base.bounds is not None, "a pointer to memory of which no bounds are known"
         kind = f"<{lanes} x ptr>"
         numbers = self.emit(f"ptrtoint {kind} {addresses} to {register_type(uint64, lanes)}")
         outside = self._outside(
