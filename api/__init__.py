@@ -64,12 +64,12 @@ from graphwright.ops.scan import scan
 from graphwright.ops.while_loop import while_loop
 from graphwright.runtime.compiled import CompiledFunction, compile
 from graphwright.runtime.interpret import interpret
-from graphwright.runtime.pool import threads
 from graphwright.viz.draw import draw
 
 if TYPE_CHECKING:
     from graphwright import testing
     from graphwright.graph.dtype import DType
+    from graphwright.runtime.pool import threads
 
     bfloat16: DType
 
@@ -137,10 +137,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """What is looked up when it is asked for: bfloat16 needs the package ml_dtypes, and who runs
-    a model does not need `testing`."""
+    """What is looked up when it is asked for: bfloat16 needs the package ml_dtypes; who runs a
+    model does not need `testing`; and `threads` are of native code, which takes a while to load."""
     if name == "bfloat16":
         return _bfloat16()
     if name == "testing":
         return _importlib.import_module("graphwright.testing")
+    if name == "threads":
+        return _importlib.import_module("graphwright.runtime.pool").threads
     raise AttributeError(f"module 'graphwright' has no attribute {name!r}")

@@ -91,3 +91,16 @@ def test_what_is_read_once_for_a_loop_of_no_rounds_is_not_read():
         [x, scale], gw.ops.exp(x) + parts[0] + parts[1], backend="native", check="bounds"
     )
     assert run(*(np.ones(t.shape, np.float32) for t in (x, scale))).shape == (0, 2, 2)
+
+
+def test_equal_plans_have_equal_texts_and_so_do_products_of_other_sizes():
+    def texts(inputs, outputs):
+        x = gw.input("x", ("n", inputs))
+        w = gw.parameter("w", np.ones((inputs, outputs), np.float32))
+        loss = gw.ops.tanh(x @ w).mean()
+        run = gw.compile(x, loss, gw.nn.Adam(0.1).updates(loss, [w]), backend="native")
+        return set(run._executor.code.objects)
+
+    first = texts(96, 64)
+    assert [texts(96, 64) for _ in range(3)] == [first] * 3
+    assert texts(160, 128) == first

@@ -151,7 +151,7 @@ class Parts:
     def _keep(self, site: Site, node: Node, pointer: Pointer, part: Index, total: Value) -> None:
         """Write the total of a part."""
         operand, _ = self.totals[node]
-        place = site.b.index(part) * site.memory.number(self.row_count)
+        place = site.b.index(part) * site.memory.value(self.row_count)
         site.memory.give(operand, site.b.shifted(pointer, place))
         site.write(operand, self.group.rows, total)
 
@@ -202,7 +202,7 @@ class Parts:
         total = b.variable(start_of(b, node, site.lanes))
         first = site.place(walk(operand, self.group.rows))
         with b.loop(0, memory.number(self.parts), name="part") as part:
-            place = part * memory.number(self.row_count) + first
+            place = part * memory.value(self.row_count) + first
             more = b.load(pointer, place, site.lanes, mask=site.mask)
             after = node.op.lower(b, total.value, more)
             if site.mask is not None:

@@ -48,6 +48,7 @@ class Memory:
         self._mark = b.mark()
         self._pointers: dict[int, Pointer] = {}
         self._numbers: dict[Size, Index] = {}
+        self._values: dict[Size, Value] = {}
 
     def pointer(self, operand: Operand) -> Pointer:
         """The base of an operand."""
@@ -67,6 +68,16 @@ class Memory:
             with self.b.at(self._mark):
                 self._numbers[size] = self.arguments.number(size)
         return self._numbers[size]
+
+    def value(self, size: Size) -> Value:
+        """A size, read from its slot but once, even when it is known.
+
+        So groups that lie in memory alike share their code, whatever their sizes.
+        """
+        if size not in self._values:
+            with self.b.at(self._mark):
+                self._values[size] = self.arguments.value(size)
+        return self._values[size]
 
     def input_walk(self, ref: Ref) -> Walk:
         return walk(self.inputs[ref.tensor], ref.axes)
@@ -223,7 +234,8 @@ class Site:
                 for loop, index in self.indices.items():
                     stride = loop.stride(moves)
                     if stride != 0:
-                        place = self._plus(place, self._times(index, self.memory.number(stride)))
+                        step = 1 if stride == 1 else self.memory.value(stride)
+                        place = self._plus(place, self._times(index, step))
             self._bases[moves] = place
         return self._bases[moves]
 

@@ -73,7 +73,9 @@ def vectors(
         whole = length - b.remainder(length, lanes) + start
         some = rest = True
     if some:
-        with b.loop(start, whole, lanes, name="vector") as index:
+        # Loops of several rounds that differ in nothing but their number share their code.
+        end = memory.value(whole) if isinstance(whole, int) and whole > lanes else whole
+        with b.loop(start, end, lanes, name="vector") as index:
             yield Site(memory, {loop: index}, site, along=loop, lanes=lanes, keeps=keeps)
     if not rest:
         return

@@ -46,7 +46,8 @@ def worked_product(
     work = {tensor: inputs[tensor] for tensor in others}
     left, right = (inputs[tensor] for tensor in node.inputs)
     rank = len(made.shape)
-    reads = {ref for refs in group.reads.values() for ref in refs if ref.tensor in work}
+    # In order: a text must be the same in each process, or it would not be found on disk.
+    reads = dict.fromkeys(r for refs in group.reads.values() for r in refs if r.tensor in work)
     walks = [(work[ref.tensor], walk(work[ref.tensor], ref.axes)) for ref in reads]
     written = zip(outputs, group.outputs, strict=True)
     walks = [*((operand, walk(operand, ref.axes)) for operand, ref in written), *walks]
