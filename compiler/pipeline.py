@@ -20,6 +20,7 @@ from graphwright.compiler.nested import everywhere
 from graphwright.compiler.plan import Plan
 from graphwright.compiler.plan_memory import plan_memory
 from graphwright.compiler.prune import prune
+from graphwright.compiler.recompute import recompute
 from graphwright.compiler.report import stage_text
 from graphwright.compiler.repro import write_repro
 from graphwright.compiler.schedule import Schedule, schedule
@@ -81,6 +82,7 @@ NATIVE_PIPELINE: tuple[Pass, ...] = (
     *PIPELINE[2:-3],
     # The bodies of branches and loops are interpreted, operation by operation: not `within` them.
     Pass(stack_products, "stacked", within=False),
+    Pass(recompute, "recomputed", within=False),
     Pass(fuse, "fused"),
     Pass(fuse_contractions, "fused_contractions", within=False),
     Pass(select, "selected", within=False),

@@ -10,6 +10,8 @@ import graphwright as gw
 from graphwright.compiler.fuse import fuse
 from graphwright.compiler.fuse_contractions import fuse_contractions
 from graphwright.compiler.log import Log
+from graphwright.compiler.pipeline import compile_graph
+from graphwright.compiler.recompute import recompute
 from graphwright.compiler.select import select
 from graphwright.compiler.split_to_slices import split_to_slices
 from graphwright.compiler.stack_products import stack_products
@@ -196,3 +198,26 @@ def test_what_has_no_native_code_runs_on_numpy(x):
     array = np.ones((2, 4), np.float32)
     f = gw.compile(x, gw.ops.exp(Odd()(x)) + 1, backend="native")
     np.testing.assert_allclose(f(array), np.exp(-array) + 1)
+
+
+def test_the_gradient_computes_again_what_follows_from_one_value():
+    x = gw.input("x", ("n", 4))
+    y = gw.ops.gelu(x)
+    (dx,) = gw.grad((y * y).sum(), [x])
+    graph = compile_graph(Graph([x], [y @ gw.constant(np.ones((4, 2), np.float32)), dx]))
+    before = graph.stages["sliced"]
+    after = recompute(before, Log())
+    check_values(before, after)
+    names = [node.op.name for node in after.operations]
+    assert names.count("erfc") == 2 == [n.op.name for n in before.operations].count("erfc") + 1
+    read = {t for n in after.operations if n.phase == "backward" for t in n.inputs}
+    kept = {t for t in read if t.node.phase == "forward" and t.ndim and not t.leaf}
+    assert [t.node.op.name for t in kept] == ["multiply"]  # y, which the product reads anyway
+
+
+def test_what_is_kept_anyway_is_not_computed_again(w):
+    x = gw.input("x", ("n", 4))
+    y = gw.ops.tanh(x)  # the product reads it, and so does its gradient
+    (dx,) = gw.grad((y @ w).sum(), [x])
+    before = compile_graph(Graph([x, w], [y @ w, dx])).stages["sliced"]
+    assert recompute(before, Log()) is before
