@@ -35,6 +35,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from graphwright.compiler.arrangement import arrangement
 from graphwright.compiler.log import Log
 from graphwright.compiler.plan import Buffer, BufferKind, Plan, Step, Value
 from graphwright.compiler.schedule import Schedule
@@ -97,11 +98,12 @@ class _Planner:
         self.numbers: dict[Tensor, int] = {}
         self.constants: list[tuple[int, FrozenArray]] = []
         self.replaces: dict[int, int] = {}
+        self.arrangement = arrangement(graph)
         self.inputs = tuple(self.define(tensor, "input") for tensor in graph.inputs)
         self.parameters = tuple(self.define(tensor, "parameter") for tensor in graph.parameters)
 
     def define(self, tensor: Tensor, kind: BufferKind) -> int:
-        place = dense_placement(tensor.shape)
+        place = self.arrangement.get(tensor) or dense_placement(tensor.shape)
         self.values.append(_Value(tensor.type, self.names.get(tensor, ""), kind, place))
         self.numbers[tensor] = len(self.values) - 1
         return self.numbers[tensor]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from graphwright.compiler.arrangement import arrangement
 from graphwright.graph.dim import Sizes, evaluate
 from graphwright.graph.graph import Graph
 from graphwright.graph.leaf import Constant
@@ -62,6 +63,7 @@ class Storage:
         self.reads: dict[Node, list[int]] = {}
         self.writes: dict[Node, list[int]] = {}
         self._values: dict[Tensor, _Value] = {}
+        self._arrangement = arrangement(graph)
         handed_out = set(graph.results)
         for node in graph.operations:
             self._add(node, handed_out)
@@ -113,7 +115,8 @@ class Storage:
 
     def _memory(self, tensor: Tensor, result: bool) -> int:
         number = len(self.nbytes)
-        self._values[tensor] = _Value(number, dense_placement(tensor.shape))
+        place = self._arrangement.get(tensor) or dense_placement(tensor.shape)
+        self._values[tensor] = _Value(number, place)
         # A size such as n - 100 may be negative at the typical size.
         self.nbytes.append(0 if result else max(0, evaluate(tensor.type.nbytes, self.sizes)))
         self.readers.append([])

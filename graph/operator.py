@@ -80,6 +80,9 @@ class Operator(Attributes):
     a transposed matrix as fast as any other."""
     broadcasting: ClassVar[bool] = False
     """Repeats its first input as NumPy's broadcasting does, and nothing else."""
+    arranges: ClassVar[bool] = False
+    """Writes its outputs with their axes in any order in memory, as long as elements along the last
+    one follow one another: plans may choose."""
     commutative: ClassVar[bool] = False
     identity_element: ClassVar[bool | float | None] = None
     """The value e for which x ∘ e is x (and, of a commutative operator, e ∘ x too)."""
@@ -181,6 +184,11 @@ class Operator(Attributes):
         None when that can't be said: then they are copied.
         """
         return reshaped(place, x.shape, out.shape) if self.view == "dense" else None
+
+    def placed_back(self, place: Placement, x: TensorType, out: TensorType) -> Placement | None:
+        """The reverse, of a view of all elements with the last axis as it was: where `x` must lie
+        for the view of it to lie at `place`. None for all others."""
+        return None
 
     def lower(self, b: Any, *x: Any, **_: Any) -> Any:
         """The native meaning, for one kernel of what many operators do to an element.

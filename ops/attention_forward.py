@@ -43,6 +43,8 @@ class Attention(Composite):
     The attributes are those of `ScaledDotProductAttention`, which says what they mean.
     """
 
+    arranges = True
+
     causal: Causal
     scale: float | None
     softcap: float

@@ -247,6 +247,12 @@ class Transpose(Operator):
     def placed(self, place: Placement, x: TensorType, out: TensorType) -> Placement:
         return Placement(place.offset, tuple(place.strides[axis] for axis in self.axes))
 
+    def placed_back(self, place: Placement, x: TensorType, out: TensorType) -> Placement | None:
+        if self.axes[-1:] != (x.rank - 1,):
+            return None
+        back = inverse_permutation(self.axes)
+        return Placement(place.offset, tuple(place.strides[axis] for axis in back))
+
     def flops(self, x: TensorType) -> Size:
         return 0
 
