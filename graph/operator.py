@@ -302,6 +302,12 @@ class Operator(Attributes):
         return {k: v for k, v in self.attributes.items() if hasattr(v, "operations")}
 
     @property
+    def endless(self) -> bool:
+        """True when there may be inputs on which it never ends."""
+        held = (node for graph in self.graphs.values() for node in graph.operations)
+        return any(node.op.endless for node in held)
+
+    @property
     def attributes(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.attribute_names}
 

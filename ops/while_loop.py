@@ -97,6 +97,10 @@ class WhileLoop(HigherOrder):
         check_inputs("step", x, self.step)
         return one_or_several(types_of(self.step.outputs))
 
+    @property
+    def endless(self) -> bool:
+        return self.bound is None or super().endless
+
     def kernel(self, *x: NDArray[Any]) -> Any:
         state, operands = x[: self.carried], x[self.carried :]
         condition, step = self.prepared["condition"], self.prepared["step"]
