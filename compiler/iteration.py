@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeAlias, cast
 
 from graphwright.graph.dim import Size
@@ -65,6 +65,8 @@ class Read:
     axes: Axes
 
 
+# A graph has few shapes, and passes ask for the spaces of all its tensors again and again.
+@lru_cache(maxsize=4096)
 def space_of(shape: Shape) -> Space:
     """The sizes other than 1. A symbolic size is an axis, whatever it turns out to be."""
     return tuple(size for size in shape if size != 1)
@@ -98,6 +100,7 @@ def transparent(node: Node) -> bool:
     return node.op.view == "dense" and same
 
 
+@lru_cache(maxsize=4096)
 def alignment(shape: Shape, onto: Shape) -> Axes:
     """For each axis of the space of `shape`, that of `onto` on which broadcasting puts it."""
     axes: list[int] = []

@@ -11,7 +11,7 @@ from graphwright import ops
 from graphwright.compiler.differentiate import grad
 from graphwright.graph.dtype import DType, float64, is_floating, short_name
 from graphwright.graph.errors import AttributeValueError
-from graphwright.graph.leaf import Parameter, parameter
+from graphwright.graph.leaf import Parameter, parameter, unset_parameter
 from graphwright.graph.node import scope
 from graphwright.graph.source import here
 from graphwright.graph.tensor import Tensor
@@ -83,7 +83,8 @@ class Optimizer:
         """The state `name` kept beside a parameter; zeros at first."""
         made = self._state.get((of, name))
         if made is None:
-            made = parameter(f"{self.name}/{of.name}/{name}", np.zeros(of.value.shape, of.dtype))
+            made = unset_parameter(f"{self.name}/{of.name}/{name}", of.type)
+            made.replace(np.zeros(of.value.shape, of.dtype))  # no copy: zeros cost no time so far
             self._state[of, name] = made
         return made
 

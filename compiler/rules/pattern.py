@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from graphwright.graph.dtype import is_boolean, is_floating
+from graphwright.graph.dtype import DType, is_boolean, is_floating
 from graphwright.graph.leaf import Constant
 from graphwright.graph.node import Node
 from graphwright.graph.operator import Operator
@@ -105,8 +105,14 @@ def has_value(tensor: Tensor, value: bool | float) -> bool:
         return False
     if not is_floating(tensor.dtype):
         return bool(found == value)
+    return bool(found == _rounded(value, tensor.dtype))
+
+
+@lru_cache(maxsize=1024)
+def _rounded(value: bool | float, dtype: DType) -> Any:
+    """A number in a dtype, as a NumPy scalar."""
     with np.errstate(over="ignore"):
-        return bool(found == np.asarray(value).astype(tensor.dtype))
+        return np.asarray(value).astype(dtype)[()]
 
 
 def _find(pattern: Pattern, tensor: Tensor, found: Found) -> Iterator[Found]:
