@@ -148,3 +148,17 @@ def test_one_thread_and_several_give_the_same_bits():
     for others in results[1:]:
         for one, other in zip(results[0], others, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_long_rows_call_for_the_next_one_while_they_compute():
+    """The first sweep is what reads new memory; of short rows, the CPU foresees the next one."""
+
+    def calls(columns, result):
+        x = gw.input("x", ("n", columns))
+        f = gw.compile(x, result(x), backend="native")
+        return "@llvm.prefetch" in f._executor.code.steps[-1].kernels[-1].text
+
+    assert calls(300, lambda x: softmax(x, 1)) and calls("m", lambda x: softmax(x, 1))
+    assert not calls(20, lambda x: softmax(x, 1))
+    assert not calls(300, lambda x: x.sum(1))
+    assert not calls(300, lambda x: softmax(x, 0))

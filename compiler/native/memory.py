@@ -47,6 +47,17 @@ class Memory(Instructions):
         """A pointer to a later element of the same operand."""
         return Pointer(self.address(base, index), base.dtype, base.bounds)
 
+    def prefetch(self, base: Pointer, index: Index, lanes: int) -> None:
+        """Have a run of elements brought near, to be read soon. They may lie past the end."""
+        each = 64 // base.dtype.itemsize
+        kind = memory_type(base.dtype)
+        self.module.declare("llvm.prefetch.p0", "void", ["ptr", *["i32 immarg"] * 3])
+        for first in range(0, lanes, each):
+            place = (self.index(index) + first).text
+            where = self.emit(f"getelementptr {kind}, ptr {base.text}, i64 {place}")
+            # To read, for all caches, as data.
+            self.line(f"call void @llvm.prefetch.p0(ptr {where}, i32 0, i32 3, i32 1)")
+
     def load(
         self,
         base: Pointer,

@@ -20,7 +20,7 @@ from graphwright.compiler.group import Group
 from graphwright.compiler.native.kernel import Context, Kernel, kernel_function
 from graphwright.compiler.native.nest import Loop, loops_over
 from graphwright.compiler.native.operand import Operand
-from graphwright.compiler.native.site import Memory, Site
+from graphwright.compiler.native.site import LONG, Memory, Site
 from graphwright.compiler.native.sweeps import Sweeps
 from graphwright.compiler.native.tiling import each_tile, lane_mask, rounds, vectors
 from graphwright.compiler.native.values import Index, Value
@@ -108,6 +108,25 @@ class AlongRows(Sweeps):
                 index = loops.enter_context(self.b.loop(*self.bounds(loop)))
                 site = Site(self.memory, {loop: index}, site)
             yield from vectors(site, inner, *self.bounds(inner), self.width())
+
+    def keep(self, site: Site, level: int) -> None:
+        """Besides, the second sweep, which finds all near, calls for what the next row reads.
+
+        The CPU foresees what is read next along a row, but not beyond a page of memory: there the
+        first sweep would wait while the others leave the memory idle.
+        """
+        super().keep(site, level)
+        size = product(loop.size for loop in self.folds)
+        if level != 1 or not self.rows or (isinstance(size, int) and size < LONG):
+            return
+        memory = self.memory
+        for ref in memory.input_refs():
+            moves = memory.input_walk(ref)
+            along = self.full(ref) and self.folds[-1].stride(moves) == 1
+            if along and ref.tensor not in self.group.level:
+                step = memory.number(self.rows[-1].stride(moves))
+                place = self.b.index(site.place(moves)) + step
+                self.b.prefetch(memory.pointer(memory.inputs[ref.tensor]), place, site.lanes)
 
     def finish(self, node: Node, total: Value) -> Value:
         return self.b.convert(self.folded(node, total), node.outputs[0].dtype)
