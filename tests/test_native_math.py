@@ -29,21 +29,16 @@ def stated(name, dtype):
     return float(found[1 if dtype == "float32" else 2])
 
 
-def operands(name, dtype, count, seed=0):
-    return [
-        arguments(name, dtype, count, seed + i * 1000) for i in range(REFERENCES[name].operands)
-    ]
-
-
 def vector_function(name, dtype, lanes=None, functions=FUNCTIONS):
     target = Target.host()
     lanes = lanes or target.lanes(np.dtype(dtype).itemsize)
-    return VectorFunction(name, dtype, lanes, REFERENCES[name].operands, target, functions)
+    operands = 2 if name in REFERENCES and REFERENCES[name].pairs else 1
+    return VectorFunction(name, dtype, lanes, operands, target, functions)
 
 
 def worst(name, dtype, count, functions=FUNCTIONS):
     """The largest error among so many arguments, and what they were."""
-    given = operands(name, dtype, EXHAUSTIVE or count)
+    given = arguments(name, dtype, EXHAUSTIVE or count)
     found = vector_function(name, dtype, functions=functions)(*given)
     values = exact(name, *given) if found.dtype == np.float64 else rounded(name, *given)
     errors = ulps(found, *values)
@@ -54,32 +49,53 @@ def worst(name, dtype, count, functions=FUNCTIONS):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_single_precision(name):
-    assert worst(name, "float32", 100_000) <= stated(name, "float32") <= 2.0
+    assert worst(name, "float32", 50_000) <= stated(name, "float32") <= 2.0
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_double_precision(name):
-    assert worst(name, "float64", 1000) <= stated(name, "float64") <= 3.0
+    assert worst(name, "float64", 600) <= stated(name, "float64") <= 3.0
 
 
 @pytest.mark.parametrize("cpu", CPUS)
 @pytest.mark.parametrize("name", NAMES)
 def test_other_processors(name, cpu, monkeypatch):
     monkeypatch.setenv("GRAPHWRIGHT_CPU", cpu)
-    assert worst(name, "float32", 20_000) <= stated(name, "float32")
-    assert worst(name, "float64", 200) <= stated(name, "float64")
+    assert worst(name, "float32", 10_000) <= stated(name, "float32")
+    assert worst(name, "float64", 150) <= stated(name, "float64")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_number_of_lanes_changes_no_bit(name, dtype):
-    given = operands(name, dtype, 2000, seed=1)
+    given = arguments(name, dtype, 1000, seed=1)
     scalar = vector_function(name, dtype, lanes=1)(*given)
-    for lanes in (2, 8, 32):
+    for lanes in (4, 32):
         vector = vector_function(name, dtype, lanes)(*given)
         np.testing.assert_array_equal(vector, scalar)
         number = ~np.isnan(scalar)  # the sign of nan is nobody's promise
         np.testing.assert_array_equal(np.signbit(vector[number]), np.signbit(scalar[number]))
+
+
+@pytest.mark.parametrize("cpu", ["", *CPUS])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_of_exponentials(dtype, cpu, monkeypatch):
+    """logaddexp, to the digits of the larger operand where the result is nearer to 0."""
+    monkeypatch.setenv("GRAPHWRIGHT_CPU", cpu)
+    draws, dtype = np.random.default_rng(0), np.dtype(dtype)
+    special = np.array([0, -0.0, 1, -1, 1e4, -1e4, np.inf, -np.inf, np.nan], dtype)
+    x, y = (axis.reshape(-1) for axis in np.meshgrid(special, special))
+    x = np.concatenate([x, draws.uniform(-100, 100, 10_000).astype(dtype)])
+    y = np.concatenate([y, draws.uniform(-100, 100, 10_000).astype(dtype)])
+    y[5000:] = x[5000:] + draws.uniform(-3, 3, x.size - 5000).astype(dtype)
+    found = VectorFunction("logaddexp", dtype, 8, 2, Target.host())(x, y)
+    with np.errstate(invalid="ignore"):
+        expected = np.logaddexp(x.astype(np.longdouble), y.astype(np.longdouble))
+        same = (found == expected) | (np.isnan(found) & np.isnan(expected))
+        near = np.abs(found - expected) <= 2.0 * np.spacing(
+            np.maximum(np.abs(expected), np.abs(np.maximum(x, y))).astype(dtype)
+        )
+    assert (same | near).all()
 
 
 @pytest.mark.parametrize("name", ["exp", "log", "tanh"])

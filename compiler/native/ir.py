@@ -79,6 +79,10 @@ class Module:
         """Declare a function that LLVM, or the loader, knows."""
         self._declared[name] = f"declare {returns} @{name}({', '.join(parameters)})"
 
+    def add(self, name: str, text: str) -> None:
+        """Functions and constants written by hand, once for all who ask for them by this name."""
+        self._texts.setdefault(name, text)
+
     def has(self, name: str) -> bool:
         return name in self._texts
 

@@ -21,14 +21,15 @@ Array = np.ndarray[Any, Any]
 class Reference:
     """A function in float64 and in mpmath, and how far from 0 its interesting arguments lie.
 
-    at64: the same for float64, where it is farther
+    at64:  the same for float64, where it is farther
+    pairs: for functions of two operands: from the first one, and draws, more of the second
     """
 
     numpy: Callable[..., Any]
     exact: Callable[..., Any]
     reach: float
     at64: float = 0.0
-    operands: int = 1
+    pairs: Callable[[Array, np.random.Generator], Array] | None = None
 
 
 def _each(function: Callable[[float], float]) -> Callable[[Array], Array]:
@@ -41,6 +42,25 @@ def _sigmoid(x: Array) -> Array:
 
 def _softplus(x: Array) -> Array:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _cube_root(x: Any) -> Any:
+    return mpmath.sign(x) * mpmath.cbrt(abs(x))
+
+
+def _exponents(x: Array, draws: np.random.Generator) -> Array:
+    """Powers of x with them fill the range of the dtype; every third is a whole number."""
+    reach = 160.0 if x.dtype == np.float32 else 1080.0
+    with np.errstate(all="ignore"):
+        y = draws.uniform(-reach, reach, x.size) / np.log2(np.abs(x.astype(np.float64)))
+    y[::3] = np.rint(y[::3])
+    return y
+
+
+def _alike(x: Array, draws: np.random.Generator) -> Array:
+    """Numbers of the size of x, about, of both signs."""
+    with np.errstate(all="ignore"):
+        return x * np.exp2(draws.uniform(-6, 6, x.size)) * draws.choice([-1, 1], x.size)
 
 
 REFERENCES = {
@@ -56,15 +76,44 @@ REFERENCES = {
     "tanh": Reference(np.tanh, mpmath.tanh, 10, 20),
     "sinh": Reference(np.sinh, mpmath.sinh, 92, 712),
     "cosh": Reference(np.cosh, mpmath.cosh, 92, 712),
+    "asinh": Reference(np.arcsinh, mpmath.asinh, 10),
+    "acosh": Reference(np.arccosh, mpmath.acosh, 10),
+    "atanh": Reference(np.arctanh, mpmath.atanh, 1),
+    "sin": Reference(np.sin, mpmath.sin, 100),
+    "cos": Reference(np.cos, mpmath.cos, 100),
+    "tan": Reference(np.tan, mpmath.tan, 100),
+    "asin": Reference(np.arcsin, mpmath.asin, 1),
+    "acos": Reference(np.arccos, mpmath.acos, 1),
+    "atan": Reference(np.arctan, mpmath.atan, 10),
+    "atan2": Reference(np.arctan2, mpmath.atan2, 10, pairs=_alike),
+    "pow": Reference(np.power, mpmath.power, 10, pairs=_exponents),
+    "rsqrt": Reference(lambda x: 1 / np.sqrt(x), lambda x: 1 / mpmath.sqrt(x), 10),
+    "cbrt": Reference(np.cbrt, _cube_root, 10),
+    "hypot": Reference(np.hypot, mpmath.hypot, 10, pairs=_alike),
     "erf": Reference(_each(math.erf), mpmath.erf, 4, 6),
+    "erfc": Reference(_each(math.erfc), mpmath.erfc, 11, 28),
 }
 
 
-def arguments(name: str, dtype: Any, count: int, seed: int = 0) -> Array:
-    """Numbers of all exponents and both signs, most of them where the function is interesting."""
+def arguments(name: str, dtype: Any, count: int, seed: int = 0) -> list[Array]:
+    """Operands of all exponents and both signs, most of them where the function is interesting."""
     dtype, reference = np.dtype(dtype), REFERENCES[name]
+    draws = np.random.default_rng(seed)
+    x = _numbers(reference, dtype, count, draws)
+    if not reference.pairs:
+        return [x]
+    others = draws.permutation(_numbers(reference, dtype, count, draws))
+    near = x[: x.size // 2]
+    with np.errstate(all="ignore"):
+        fitting = reference.pairs(near, draws).astype(dtype)
+    special = _special(dtype)[:: 3 if count > 10_000 else 17]
+    grid = [axis.reshape(-1) for axis in np.meshgrid(special, special)]
+    return [np.concatenate([x, near, grid[0]]), np.concatenate([others, fitting, grid[1]])]
+
+
+def _numbers(reference: Reference, dtype: Any, count: int, draws: np.random.Generator) -> Array:
     reach = reference.at64 if dtype.itemsize == 8 and reference.at64 else reference.reach
-    draws, part = np.random.default_rng(seed), count // 4
+    part = count // 4
     bits = draws.integers(0, 2 ** (8 * dtype.itemsize), count, dtype=f"u{dtype.itemsize}")
     signs = draws.choice([-1.0, 1.0], part)
     pieces = [
@@ -97,7 +146,7 @@ def exact(name: str, *operands: Array) -> tuple[Array, Array]:
     low = np.zeros_like(high)
     usual = np.isfinite(high) & (high != 0)
     for operand in operands:
-        usual &= np.isfinite(operand)
+        usual &= np.isfinite(operand) & (operand != 0)  # mpmath's zeros have no sign
     with mpmath.workprec(180):
         for i in np.flatnonzero(usual):
             value = mpmath.re(reference.exact(*(mpmath.mpf(float(x[i])) for x in operands)))

@@ -16,7 +16,12 @@ from graphwright.compiler.native.math import (
     error_function,
     exponential,
     hyperbolic,
+    inverse_hyperbolic,
+    inverse_trigonometric,
     logarithm,
+    power,
+    root,
+    trigonometric,
 )
 from graphwright.compiler.native.values import Value
 from graphwright.graph.dtype import float32
@@ -50,7 +55,22 @@ _ALL: tuple[Function, ...] = (
     hyperbolic.tanh,
     hyperbolic.sinh,
     hyperbolic.cosh,
+    inverse_hyperbolic.asinh,
+    inverse_hyperbolic.acosh,
+    inverse_hyperbolic.atanh,
+    trigonometric.sin,
+    trigonometric.cos,
+    trigonometric.tan,
+    inverse_trigonometric.asin,
+    inverse_trigonometric.acos,
+    inverse_trigonometric.atan,
+    inverse_trigonometric.atan2,
+    power.pow,
+    root.rsqrt,
+    root.cbrt,
+    root.hypot,
     error_function.erf,
+    error_function.erfc,
 )
 
 FUNCTIONS: Mapping[str, Function] = {f.__name__: _rounded_once(f) for f in _ALL}

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import TypeAlias
 
 import numpy as np
 
 from graphwright.compiler.native.instructions import Instructions
+from graphwright.compiler.native.ir import Function
 from graphwright.compiler.native.values import Number, Operand, Value
 from graphwright.graph.dtype import DType, float32, float64, int32, int64
 
@@ -60,6 +62,19 @@ def coefficients(float32: str, float64: str) -> Table:
         dtype: tuple(float(word) for word in words.split())
         for dtype, words in ((_SINGLE, float32), (_DOUBLE, float64))
     }
+
+
+def double_without_fma(function: Function) -> Function:
+    """Decorator: float32 is computed in float64 on CPUs where its error would be too large."""
+
+    @wraps(function)
+    def wide(b: Instructions, *operands: Value) -> Value:
+        dtype = operands[0].dtype
+        if dtype != _SINGLE or b.module.target.fma:
+            return function(b, *operands)
+        return b.convert(function(b, *(b.convert(x, _DOUBLE) for x in operands)), dtype)
+
+    return wide
 
 
 def polynomial(b: Instructions, x: Value, coefficients: Coefficients) -> Value:
@@ -125,8 +140,8 @@ def scaled(b: Instructions, x: Value, exponent: Value) -> Value:
     """x · 2^exponent, rounded once, subnormal or infinite where it must.
 
     x:        near 1: from 2^-20 to 2^20
-    exponent: whole numbers in floating point; on CPUs without AVX-512, not beyond ± 2200 (float64)
-              or ± 250 (float32)
+    exponent: whole numbers in floating point; on CPUs without AVX-512, not beyond ± 2000 (float64)
+              or ± 240 (float32)
     """
     if has_avx512(b, x):
         return _avx512(b, "scalef", x, exponent)
