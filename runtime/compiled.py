@@ -24,6 +24,7 @@ from graphwright.graph.structure import flatten, unflatten
 from graphwright.graph.tensor import Tensor
 from graphwright.runtime.arguments import Arguments, bind
 from graphwright.runtime.execute import Executor
+from graphwright.runtime.uncollected import uncollected
 
 if TYPE_CHECKING:
     from graphwright.compiler.native.generate import NativeCode
@@ -74,8 +75,9 @@ def compile(
     compared = check is not False and not each_call
     samples = None if isinstance(check, bool) or each_call else _samples(graph, check)
     passes = NATIVE_PIPELINE if backend == "native" else PIPELINE
-    compilation = compile_graph(graph, passes=passes, check=compared, samples=samples)
-    executor = _executor(compilation.plan, backend, check if each_call else None)
+    with uncollected():
+        compilation = compile_graph(graph, passes=passes, check=compared, samples=samples)
+        executor = _executor(compilation.plan, backend, check if each_call else None)
     # On values that are drawn, a loop that ends on the user's may not.
     endless = samples is None and any(step.op.endless for step in compilation.plan.steps)
     if compared and backend == "native" and not endless:
@@ -129,6 +131,8 @@ def _check_dimensions(graph: Graph) -> None:
     """Every named dimension must follow from the inputs' sizes."""
     known = names_of(size for tensor in graph.inputs for size in tensor.shape)
     for node in graph.nodes:
+        if not node.op.symbolic and all(tensor.type.static for tensor in node.outputs):
+            continue
         shapes = tuple(tensor.shape for tensor in node.outputs)
         unknown = names_of(_sizes((shapes, tuple(node.op.attributes.values())))) - known
         if unknown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -289,3 +290,19 @@ def test_checks_compare_infinities_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gw.compile(x, slope, check=[np.array([-np.inf, 0.0, 1000.0])])
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_is_collected_after_a_compilation_as_before_it(enabled):
+    x = gw.input("x", ("n",))
+    w = gw.parameter("w", np.ones(3, np.float32))
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        gw.compile(x, x + 1)
+        assert gc.isenabled() == enabled
+        with pytest.raises(gw.GraphError):
+            gw.compile([], x + w.sum())
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if before else gc.disable)()
