@@ -131,13 +131,7 @@ def in_range(op, x):
     return (whole >= float(limits.min)) & (whole < float(limits.max) + (op.dtype.itemsize < 8))
 
 
-# Those whose functions have no native code yet.
-WITHOUT_FUNCTION = """
-arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt cos erfc hypot power sin tan
-"""
-
-
-@named([c for c in ELEMENTWISE if c.name not in WITHOUT_FUNCTION.split()])
+@named(ELEMENTWISE)
 def test_an_operator_runs_natively_as_its_kernel_does(operator):
     jobs, told = [], []
     for op, dtypes in variants(operator):
