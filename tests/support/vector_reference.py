@@ -156,6 +156,18 @@ def exact(name: str, *operands: Array) -> tuple[Array, Array]:
     return high, low
 
 
+def extended(name: str, *operands: Array) -> tuple[Array, Array]:
+    """As `exact`, but quick: by NumPy in 80-bit floats, where it has those and the function."""
+    wide = np.longdouble
+    if np.finfo(wide).nmant < 63 or name in ("erf", "erfc"):
+        return exact(name, *operands)
+    with np.errstate(all="ignore"):
+        value = np.asarray(REFERENCES[name].numpy(*(x.astype(wide) for x in operands)))
+        high = value.astype(np.float64)
+        low = np.where(np.isfinite(high), value - high, 0).astype(np.float64)
+    return high, low
+
+
 def rounded(name: str, *operands: Array) -> tuple[Array, Array]:
     """The values for float32 and shorter, in float64, with nothing beyond."""
     with np.errstate(all="ignore"):

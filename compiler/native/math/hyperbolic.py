@@ -70,7 +70,7 @@ def tanh(b: Instructions, x: Value) -> Value:
 def sinh(b: Instructions, x: Value) -> Value:
     """The hyperbolic sine (exp(x) - exp(-x))/2.
 
-    Within 1.7 ulp in float32, 1.5 in float64.
+    Within 1.7 ulp in float32, 1.7 in float64.
     """
     size = magnitude(b, x)
     half = raised(b, size, halvings=1)
@@ -82,7 +82,7 @@ def sinh(b: Instructions, x: Value) -> Value:
 def cosh(b: Instructions, x: Value) -> Value:
     """The hyperbolic cosine (exp(x) + exp(-x))/2.
 
-    Within 1.6 ulp in float32, 1.4 in float64.
+    Within 1.6 ulp in float32, 1.6 in float64.
     """
     half = raised(b, magnitude(b, x), halvings=1)
     return half + 0.25 / half
