@@ -145,5 +145,5 @@ class Native(Fused):
         return overwritten(self.graph, *self.analysis, output)
 
     @property
-    def body(self) -> None:
+    def plan_body(self) -> None:
         return None

@@ -110,7 +110,7 @@ class _Planner:
 
     def list_steps(self, node: Node) -> None:
         """Add the steps of a scheduled node: a fused one becomes the steps of its body."""
-        body = node.op.body
+        body = node.op.plan_body
         if body is None:
             self.list_step(node, node)
             return

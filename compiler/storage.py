@@ -70,7 +70,7 @@ class Storage:
 
     def _add(self, node: Node, handed_out: set[Tensor]) -> None:
         first = len(self.nbytes)
-        body = node.op.body
+        body = node.op.plan_body
         if body is None:
             steps = self._step(node, handed_out)
         else:

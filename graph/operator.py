@@ -295,6 +295,12 @@ class Operator(Attributes):
         return None
 
     @property
+    def plan_body(self) -> Graph | None:
+        """The graph whose operations are steps of their own in a plan: the body, if it is not one
+        kernel."""
+        return self.body
+
+    @property
     def graphs(self) -> dict[str, Graph]:
         """Of a higher-order operator, the attributes that are graphs."""
         if not self.higher_order:
