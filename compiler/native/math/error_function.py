@@ -11,7 +11,7 @@ from graphwright.compiler.native.math.floats import (
     coefficients,
     double_without_fma,
     exact_product,
-    exact_sum,
+    exact_rest,
     magnitude,
     nearest,
     polynomial,
@@ -106,9 +106,9 @@ def erfc(b: Instructions, x: Value) -> Value:
     """
     size = at_most(b, magnitude(b, x), *_LIMIT_ERFC[x.dtype])
     centre = _ERFC_CENTRE[x.dtype][0]
-    total, lost = exact_sum(size, x.like(centre))
+    # What the sum loses is found so for x > c too, since c has only few digits.
+    total, lost = quick_sum(x.like(centre), size)
     inverse = 1.0 / total
-    product, error = exact_product(b, inverse, total)
     # p(t)/(x + c), the last steps of it with twice the digits.
     t = b.multiply_add(inverse, -2.0 * centre, 1.0)
     constant, *others = _ERFC[x.dtype]
@@ -117,7 +117,7 @@ def erfc(b: Instructions, x: Value) -> Value:
     factor, factor_lost = exact_product(b, value, inverse)
     factor_lost = b.multiply_add(value_lost + term_lost, inverse, factor_lost)
     # What 1/(x + c) lacks, relative to it; p(t) depends on it too, which counts about so much.
-    missing = ((1.0 - product) - error) - inverse * lost
+    missing = b.multiply_add(inverse, -lost, exact_rest(b, 1.0, inverse, total))
     missing = missing * b.multiply_add(inverse, 1.2 * centre, 1.0)
     # exp(-x²) = 2^n exp(r + rest), n log(2) + r + rest = -x²: r is exact.
     square, square_lost = exact_product(b, size, size)

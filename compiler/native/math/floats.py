@@ -233,6 +233,14 @@ def exact_product(b: Instructions, x: Value, y: Value) -> tuple[Value, Value]:
     return product, error
 
 
+def exact_rest(b: Instructions, z: Operand, x: Value, y: Value) -> Value:
+    """z - x · y, where that is small: rounded once, or nearly so."""
+    if b.module.target.fma:
+        return b.fma(-x, y, z)
+    product, lost = exact_product(b, x, y)
+    return (-product + z) - lost
+
+
 def _halves(b: Instructions, x: Value) -> tuple[Value, Value]:
     """x as a sum of two numbers of half the digits (Veltkamp's splitting, by masking)."""
     keep = (format_of(x).fraction + 2) // 2

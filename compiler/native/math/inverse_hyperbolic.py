@@ -8,7 +8,7 @@ from graphwright.compiler.native.instructions import Instructions
 from graphwright.compiler.native.math.floats import (
     coefficients,
     decomposed,
-    exact_product,
+    exact_rest,
     magnitude,
     polynomial,
     quick_sum,
@@ -77,8 +77,7 @@ def _log_of_both(b: Instructions, x: Value, one: float) -> Value:
     """log(x + √(x² + one)) for positive x, not near 0 or 1, and with more digits than the sum."""
     square = b.multiply_add(x, x, one)
     root = b.intrinsic("sqrt", square)
-    product, lost = exact_product(b, root, root)
-    missing = (square - product) - lost  # of the square of the root
+    missing = exact_rest(b, square, root, root)  # of the square of the root
     larger, smaller = (root, x) if one > 0 else (x, root)
     total, rest = quick_sum(larger, smaller)
     more = b.multiply_add(rest, root, missing * 0.5) / (root * total)
