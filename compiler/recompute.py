@@ -54,8 +54,8 @@ def recompute(graph: Graph, log: Log) -> Graph:
 
     for node in graph.operations:
         if node.phase == "backward":
-            changes = {t: own(t) for t in node.inputs if t.node.phase == "forward"}
-            copy_node(node, inner := {**new, **changes})
+            inner = {t: own(t) if t.node.phase == "forward" else new.get(t, t) for t in node.inputs}
+            copy_node(node, inner)
             new.update((t, inner[t]) for t in node.outputs if t in inner)
         else:
             copy_node(node, new)

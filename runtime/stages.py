@@ -8,7 +8,8 @@ bits on any number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from graphwright.runtime.native_program import KernelCall, Stage
@@ -36,7 +37,8 @@ class Span(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A kernel on its arguments, and what the order of calls depends on.
+    """A kernel on its arguments, and what the order of calls depends on: none may run together
+    with another that writes what it touches.
 
     work: picoseconds on one core, about
     """
@@ -46,39 +48,73 @@ class Call(NamedTuple):
     reads: Sequence[Span]
     writes: Sequence[Span]
 
-    def waits_for(self, other: Call) -> bool:
-        """True when one of the two writes what the other touches."""
-        return (
-            _meet(self.writes, other.writes)
-            or _meet(self.writes, other.reads)
-            or _meet(self.reads, other.writes)
-        )
-
-
-def _meet(one: Sequence[Span], other: Sequence[Span]) -> bool:
-    return any(a.meets(b) for a in one for b in other)
-
 
 def stages(calls: Iterable[Call]) -> list[Stage]:
     """The calls, in order, as stages."""
-    found: list[list[Call]] = []
+    found: list[_Growing] = []
     for call in calls:
-        last = found[-1] if found else []
-        if last and _fit([*last, call]):
-            last.append(call)
-        else:
-            found.append([call])
-    return [_stage(group) for group in found]
+        if not found or not found[-1].takes(call):
+            found.append(_Growing(call))
+    return [growing.stage() for growing in found]
 
 
-def _fit(calls: Sequence[Call]) -> bool:
-    """Whether the last of the calls can be in the stage that the others are."""
-    *others, call = calls
-    if not _shared(call) or not _shared(others[0]):
-        return _shared(call) == _shared(others[0])
-    chunk = _chunk(calls)
-    pieces = (chunk * each.work // each.kernel.tiles for each in calls)
-    return min(pieces) >= SMALLEST_PIECE and not any(call.waits_for(other) for other in others)
+class _Growing:
+    """A stage that the next calls may join.
+
+    shared:   whether threads share its calls
+    work:     of all of them
+    largest:  the most work in a tile of one
+    smallest: the call with the least work in a tile
+    reads:    what they read, by place
+    writes:   what they write
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.calls: list[Call] = []
+        self.shared = _shared(call)
+        self.work = self.largest = 0
+        self.smallest = call
+        self.reads: dict[int, list[Span]] = defaultdict(list)
+        self.writes: dict[int, list[Span]] = defaultdict(list)
+        self._add(call)
+
+    def takes(self, call: Call) -> bool:
+        """Whether a call can be in this stage; it is then."""
+        fits = _shared(call) == self.shared and (not self.shared or self._fits(call))
+        if fits:
+            self._add(call)
+        return fits
+
+    def stage(self) -> Stage:
+        """The stage as it is."""
+        kernels = [call.kernel for call in self.calls]
+        return Stage(kernels, _chunk(self.work, self.largest) if self.shared else 0)
+
+    def _add(self, call: Call) -> None:
+        self.calls.append(call)
+        self.work += call.work
+        self.largest = max(self.largest, call.work // call.kernel.tiles)
+        self.smallest = min(self.smallest, call, key=_work_in_tile)
+        for span in call.reads:
+            self.reads[span.place].append(span)
+        for span in call.writes:
+            self.writes[span.place].append(span)
+
+    def _fits(self, call: Call) -> bool:
+        """Whether all pieces would be worth being taken, and none waits for another."""
+        chunk = _chunk(self.work + call.work, max(self.largest, call.work // call.kernel.tiles))
+        smallest = min(self.smallest, call, key=_work_in_tile)
+        if chunk * smallest.work // smallest.kernel.tiles < SMALLEST_PIECE:
+            return False
+        return not (
+            _meet(call.writes, self.writes)
+            or _meet(call.writes, self.reads)
+            or _meet(call.reads, self.writes)
+        )
+
+
+def _meet(spans: Sequence[Span], others: Mapping[int, Sequence[Span]]) -> bool:
+    return any(span.meets(other) for span in spans for other in others.get(span.place, ()))
 
 
 def _shared(call: Call) -> bool:
@@ -86,13 +122,10 @@ def _shared(call: Call) -> bool:
     return call.kernel.tiles > 1 and call.work >= SHARED
 
 
-def _stage(calls: Sequence[Call]) -> Stage:
-    kernels = [call.kernel for call in calls]
-    return Stage(kernels, _chunk(calls) if _shared(calls[0]) else 0)
+def _work_in_tile(call: Call) -> float:
+    return call.work / call.kernel.tiles
 
 
-def _chunk(calls: Sequence[Call]) -> int:
+def _chunk(work: int, largest: int) -> int:
     """How many tiles threads take at a time: as many of the largest as make a piece."""
-    piece = sum(call.work for call in calls) // PIECES
-    largest = max(call.work // call.kernel.tiles for call in calls)
-    return max(1, piece // max(largest, 1))
+    return max(1, work // PIECES // max(largest, 1))
