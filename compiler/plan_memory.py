@@ -221,6 +221,8 @@ class _Planner:
                 continue
             if buffer.kind != "arena" and replaced is None:
                 continue
+            if made.kind == "result" and buffer.nbytes != made.type.nbytes:
+                continue  # a piece of something larger, which is not to be handed out
             readers = [n for n in step.inputs if self.values[n].buffer == value.buffer]
             if any(n != number or n not in inputs for n in readers):
                 # Another view of the same memory would be read after it was overwritten.

@@ -102,7 +102,7 @@ def summary(compilation: Compilation, sizes: Sizes, runs: Sequence[str] | None =
     flops = moved = 0
     kernels = _kernels(plan)
     for node, steps in kernels:
-        work = sum(_flops(plan, step, sizes) for step in steps)
+        work = sum(step_flops(plan, step, sizes) for step in steps)
         bytes_ = _bytes(node, sizes)
         flops, moved = flops + work, moved + bytes_
         rows += [_row(node, work, bytes_), *_inner_rows(node, node.op.bind(sizes), sizes, 1)]
@@ -113,7 +113,7 @@ def summary(compilation: Compilation, sizes: Sizes, runs: Sequence[str] | None =
         rows = [(*row[:4], place, *row[4:]) for row, place in zip(rows, on, strict=True)]
     return "\n".join(
         [
-            *_table(rows, right={2, 3}),
+            *table(rows, right={2, 3}),
             "",
             f"kernels     {len(kernels)} ({len(plan.steps)} steps)" + (f", at {at}" if at else ""),
             f"work        {quantity(flops, 'FLOP')}, {quantity(moved, 'B')} read and written",
@@ -185,7 +185,8 @@ def _kernel_name(node: Node) -> str:
     return node.op.name if body is None else f"{node.op.name} ({len(body.operations)})"
 
 
-def _flops(plan: Plan, step: Step, sizes: Sizes) -> int:
+def step_flops(plan: Plan, step: Step, sizes: Sizes) -> int:
+    """The floating-point operations of a step."""
     types = [plan.values[number].type.bind(sizes) for number in step.inputs]
     return evaluate(step.op.bind(sizes).flops(*types), {})
 
@@ -228,7 +229,8 @@ def _event_line(events: list[Event], names: dict[Tensor, str]) -> str:
     return "   ".join([f"  {mark} {first.rule}{times}: {first.what}", *words])
 
 
-def _table(rows: list[tuple[str, ...]], right: set[int]) -> list[str]:
+def table(rows: list[tuple[str, ...]], right: set[int]) -> list[str]:
+    """Lines of a table whose first row is its head; `right`: the columns set to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:

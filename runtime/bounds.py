@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,8 +60,17 @@ class CheckedPlan(BoundPlan):
             return int(self._shared.ctypes.data) + (nbytes if limit.end else 0)
         value = self.plan.values[limit.of.value]
         place = self._places[value.buffer]
-        byte = self._extent(limit.of.value)[limit.end]
+        byte = min(self._extent(limit.of.value)[limit.end], self._room(value.buffer))
         return place + byte if isinstance(place, int) else Base(place.array, place.offset + byte)
+
+    def _room(self, buffer: int) -> int:
+        """Bytes of the memory that a buffer has."""
+        place = self._places[buffer]
+        first = len(self.plan.inputs) + len(self.plan.parameters)
+        if isinstance(place, Base) and place.array >= first:
+            shape, dtype = self._fresh[place.array - first]
+            return int(math.prod(shape) * dtype.itemsize)
+        return evaluate(self.plan.buffers[buffer].nbytes, self.sizes)
 
     def _extent(self, number: int) -> tuple[int, int]:
         """The first byte of a value's elements, and the one past its last, in its buffer."""

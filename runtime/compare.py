@@ -48,7 +48,7 @@ class _Comparison(Watch):
         # Copies: the step may write over them.
         self._given = [np.array(array) for array in inputs]
 
-    def after(self, step: Step, outputs: list[Array]) -> None:
+    def after(self, step: Step, outputs: list[Array], seconds: float) -> None:
         number = next(i for i, each in enumerate(self.plan.steps) if each is step)
         kernels = self.code.steps[number].kernels
         if not kernels:

@@ -27,6 +27,7 @@ Array = NDArray[Any]
 ROUNDINGS = 16
 """Half units in the last place that one operation may be off: two implementations of a function,
 each right to within 4 units."""
+_SWAYS = 3
 _UNITS = {"f16": 2.0**-11, "bf16": 2.0**-8, "f32": 2.0**-24, "f64": 2.0**-53}
 _TINY = {"f16": 2.0**-24, "bf16": 2.0**-133, "f32": 2.0**-149, "f64": 2.0**-1074}
 
@@ -57,6 +58,12 @@ def _bounded(node: Node, known: dict[Tensor, Bounded], sizes: Sizes) -> list[Bou
     values = [x.value for x in given]
     results = run_kernel(node, values, sizes)
     bounds = [_own_rounding(node, values, result, sizes) for result in results]
+    if not (node.op.elementwise or node.op.reduction or node.op.contraction or _moves_only(node)):
+        sway = _sway(node, values, results, sizes)
+        bounds = [
+            bound + sway if is_floating(r.dtype) else bound
+            for bound, r in zip(bounds, results, strict=True)
+        ]
     for position, x in enumerate(given):
         if not x.bound.any():
             continue
@@ -97,8 +104,30 @@ def _own_rounding(node: Node, values: Sequence[Array], result: Array, sizes: Siz
         summed = run_kernel(node, [np.abs(x) for x in values], sizes)[0].astype(np.float64)
         own = own + (ROUNDINGS + terms / 2) * _sum_unit(result) * np.abs(summed)
     elif not node.op.elementwise:
-        own = np.full(result.shape, ROUNDINGS * unit * size[np.isfinite(size)].max(initial=1.0))
+        largest = size[np.isfinite(size)].max(initial=1.0)
+        own = np.full(result.shape, ROUNDINGS * unit * largest)
     return np.where(np.isfinite(own), own, 0.0)
+
+
+def _sway(node: Node, values: Sequence[Array], results: Sequence[Array], sizes: Sizes) -> float:
+    """How far the results of an operator that computes many things move when its operands do.
+
+    By ROUNDINGS half units each, up or down at random: what its inner sums may be off, about.
+    """
+    random = np.random.default_rng(0)
+    farthest = 0.0
+    for _ in range(_SWAYS):
+        moved = []
+        for x in values:
+            if is_floating(x.dtype):
+                signs = random.choice([-1.0, 1.0], x.shape)
+                wide = x.astype(np.float64)
+                x = (wide + ROUNDINGS * _UNITS[short_name(x.dtype)] * signs * wide).astype(x.dtype)
+            moved.append(x)
+        for now, then in zip(run_kernel(node, moved, sizes), results, strict=True):
+            apart = _distance(now, then)
+            farthest = max(farthest, float(apart[np.isfinite(apart)].max(initial=0.0)))
+    return farthest
 
 
 def _sum_unit(result: Array) -> float:

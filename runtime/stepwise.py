@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from graphwright.compiler.native.generate import NativeCode
 from graphwright.compiler.plan import Plan, Step
 from graphwright.runtime.execute import Array, Call, Program, Slots
 from graphwright.runtime.native import BoundPlan, Part
+from graphwright.runtime.stages import stages
 
 
 class Watch:
@@ -18,8 +20,9 @@ class Watch:
     def before(self, step: Step, inputs: list[Array]) -> None:
         """Called before a step that computes something."""
 
-    def after(self, step: Step, outputs: list[Array]) -> None:
-        """Called when it has computed. What either raises ends the run; no parameter changes."""
+    def after(self, step: Step, outputs: list[Array], seconds: float) -> None:
+        """Called when it has computed, for so long. What either raises ends the run, and no
+        parameter changes."""
 
 
 class StepwisePlan(BoundPlan):
@@ -42,14 +45,21 @@ class StepwisePlan(BoundPlan):
         if parts == self._parts[-1:]:
             super()._run(arrays, parts)
             return
-        start = 0
+        first = 0
         for step, end in zip(self.plan.steps, self._ends, strict=True):
             if step.view:
                 continue
             self.watch.before(step, self._values(step.inputs, arrays))
-            super()._run(arrays, parts[start:end])
-            start = end
-            self.watch.after(step, self._values(step.outputs, arrays))
+            begin = time.perf_counter()
+            super()._run(arrays, parts[first:end])
+            seconds = time.perf_counter() - begin
+            first = end
+            self.watch.after(step, self._values(step.outputs, arrays), seconds)
+
+    def shares(self, step: Step) -> bool:
+        """Whether threads share a step."""
+        code = next(c for s, c in zip(self.plan.steps, self._steps, strict=True) if s is step)
+        return any(stage.chunk for stage in stages(self._calls(step, code)))
 
     def _values(self, numbers: Sequence[int], arrays: list[Array]) -> list[Array]:
         for number in numbers:
@@ -77,7 +87,9 @@ class StepwiseProgram(Program):
 
         def watched(slots: Slots) -> None:
             self.watch.before(step, [slots[number] for number in step.inputs])
+            begin = time.perf_counter()
             call(slots)
-            self.watch.after(step, [slots[number] for number in step.outputs])
+            seconds = time.perf_counter() - begin
+            self.watch.after(step, [slots[number] for number in step.outputs], seconds)
 
         return watched

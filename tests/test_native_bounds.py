@@ -16,6 +16,7 @@ from graphwright.compiler.native.memory import REFUGE_BYTES
 from graphwright.compiler.native.objects import compiled
 from graphwright.compiler.native.sweeps import Sweeps
 from graphwright.compiler.native.target import Target
+from graphwright.runtime.native import BoundPlan
 
 LANES = 4
 FORMS = {  # the stride, lanes that count, and elements from the first of them to the last
@@ -217,3 +218,16 @@ def test_only_native_code_is_checked():
     x = gw.input("x", (2,))
     with pytest.raises(gw.AttributeValueError, match="is for native code"):
         gw.compile(x, x + 1, backend="numpy", check="bounds")
+
+
+def test_a_value_that_its_memory_is_too_small_for_is_found(monkeypatch):
+    right = BoundPlan._find_fresh
+
+    def too_small(self):
+        return [((shape[0] - 1, *shape[1:]), dtype) for shape, dtype in right(self)]
+
+    monkeypatch.setattr(BoundPlan, "_find_fresh", too_small)
+    x = gw.input("x", (4, 3))
+    run = gw.compile(x, gw.ops.exp(x), backend="native", check="bounds")
+    with pytest.raises(gw.VerificationError, match="`exp` writes outside of %0"):
+        run(np.ones((4, 3), np.float32))

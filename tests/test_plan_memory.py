@@ -215,3 +215,16 @@ def test_the_docstring_shows_what_is_planned():
     schedule = parse(graph)
     made = plan_memory(Schedule(schedule, schedule.operations), Log())
     assert stage_text(made) + "\n" == plan
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+def test_a_result_is_not_written_over_a_piece_of_something_larger(backend):
+    x = gw.input("x", (6, 4))
+    first, second = gw.ops.split(gw.ops.sort(x, 0), (2, 4), 0)
+    run = gw.compile(x, [gw.ops.exp(first * first), second.sum()], backend=backend)
+    array = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    result, _ = run(array)
+    np.testing.assert_allclose(result, np.exp(np.sort(array, 0)[:2] ** 2), rtol=1e-6)
+    for number in run.plan.results:
+        value = run.plan.values[number]
+        assert run.plan.buffers[value.buffer].nbytes == value.type.nbytes

@@ -70,6 +70,7 @@ class NativeCode:
     objects: the machine code of each text, and where it was found
     writing: seconds that it took to write all texts
     making:  seconds until the machine code of all was there
+    checked: whether its loads and stores are checked
     """
 
     target: Target
@@ -77,6 +78,7 @@ class NativeCode:
     objects: dict[str, Compiled]
     writing: float
     making: float
+    checked: bool = False
 
 
 def generate(plan: Plan, target: Target | None = None, *, checked: bool = False) -> NativeCode:
@@ -92,7 +94,8 @@ def generate(plan: Plan, target: Target | None = None, *, checked: bool = False)
     texts = list(dict.fromkeys(_texts(steps)))
     written = time.perf_counter()
     objects = dict(zip(texts, compiled(texts, target), strict=True))
-    return NativeCode(target, steps, objects, written - start, making=time.perf_counter() - written)
+    done = time.perf_counter()
+    return NativeCode(target, steps, objects, written - start, done - written, checked)
 
 
 class _Writer:
