@@ -12,7 +12,7 @@ from graphwright.graph.operator import register
 from graphwright.graph.pushforward import pushed_forward
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
-from graphwright.ops.attention_forward import Attention, AttentionForward
+from graphwright.ops.attention_forward import AttentionForward, AttentionOfRows
 from graphwright.ops.attention_gradient import AttentionGradient, AttentionMaskGradient
 from graphwright.ops.attention_heads import PLAIN, Causal, alignment, attention_inputs
 from graphwright.ops.case import Case, Reject, bool_, f16, f32, f64, i32
@@ -20,7 +20,7 @@ from graphwright.ops.convert import builder
 
 
 @register
-class ScaledDotProductAttention(Attention):
+class ScaledDotProductAttention(AttentionOfRows):
     """For each query the mean of the values, by the weights softmax(scale · query · keys + mask).
 
     query [..., Tq, D], key [..., Tk, D], value [..., Tk, E], with the same leading axes; out is

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
+from graphwright.graph.batch import batch_size, repeated
 from graphwright.graph.dtype import is_boolean
 from graphwright.graph.errors import AttributeValueError
 from graphwright.graph.operator import register
@@ -71,8 +74,27 @@ class Attention(Composite):
         return mask is not None or (self.causal == "bottom_right" and heads.queries != heads.keys)
 
 
+class AttentionOfRows(Attention):
+    """What gives rows for rows: more heads are given to it as one more axis in front."""
+
+    row_inputs: ClassVar[int] = 3
+    """How many inputs there are before the mask."""
+
+    def batch(self, mapped: Sequence[bool], *inputs: Tensor) -> tuple[Tensor, ...]:
+        """What is not mapped is repeated, without being copied; but a mask broadcasts."""
+        size, rank = batch_size(mapped, inputs), inputs[0].ndim + (not mapped[0])
+        given = list(inputs)
+        for i, has_axis in enumerate(mapped):
+            if i < self.row_inputs:
+                given[i] = given[i] if has_axis else repeated(given[i], size)
+            elif has_axis:
+                ones = (1,) * (rank - given[i].ndim)
+                given[i] = reshape(given[i], (size, *ones, *given[i].shape[1:]))
+        return self.apply(*given)
+
+
 @register
-class AttentionForward(Attention):
+class AttentionForward(AttentionOfRows):
     """Attention, and the logarithm of the sum of exp(score) over the keys of each query.
 
     out is that of `ScaledDotProductAttention`, logsumexp is [..., Tq], and

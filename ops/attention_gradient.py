@@ -12,14 +12,14 @@ from graphwright.graph.leaf import Input
 from graphwright.graph.operator import register
 from graphwright.graph.tensor import Tensor, TensorLike
 from graphwright.graph.types import TensorType
-from graphwright.ops.attention_forward import Attention, AttentionForward
+from graphwright.ops.attention_forward import Attention, AttentionForward, AttentionOfRows
 from graphwright.ops.attention_heads import PLAIN, Causal, alignment, attention_inputs
 from graphwright.ops.case import Case, Reject, bool_, f16, f32, f64
 from graphwright.ops.convert import as_tensor, builder, cast
 
 
 @register
-class AttentionGradient(Attention):
+class AttentionGradient(AttentionOfRows):
     """The gradients of attention's query, key and value, from that of its result, `gradient`.
 
     out and logsumexp are what `AttentionForward` gives for the same inputs: known already, they
@@ -32,6 +32,7 @@ class AttentionGradient(Attention):
     """
 
     name = "attention_gradient"
+    row_inputs = 6
 
     def infer(
         self,

@@ -347,6 +347,33 @@ def test_a_mask_whose_gradient_is_wanted_gets_it():
     np.testing.assert_allclose(native(*arrays), numpy(*arrays), rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.parametrize("shared", ["", "mask", "value", "query"])
+def test_many_at_once_stay_whole(shared):
+    """`gw.vmap` makes one more axis of heads; what all share is not copied."""
+    kinds = {"query": (2, 9, 4), "key": (2, 9, 4), "value": (2, 9, 4), "mask": (9, 9)}
+    inputs = {
+        name: gw.input(name, shape if name == shared else (3, *shape), "float32")
+        for name, shape in kinds.items()
+    }
+
+    def gradients(*given):
+        loss = (gw.ops.scaled_dot_product_attention(*given) ** 2).sum()
+        return tuple(grad(loss, given[:3]))
+
+    axes = tuple(None if name == shared else 0 for name in kinds)
+    results = list(gw.vmap(gradients, axes)(*inputs.values()))
+    plan = compile_graph(Graph(list(inputs.values()), results), passes=NATIVE_PIPELINE).plan
+    names = [step.op.name for step in plan.steps]
+    assert names.count("attention_forward") == names.count("attention_gradient") == 1
+    native, numpy = (
+        gw.compile(list(inputs.values()), results, backend=b) for b in ("native", "numpy")
+    )
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(x.shape).astype("f4") for x in inputs.values()]
+    for one, other in zip(native(*arrays), numpy(*arrays), strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
+
+
 def test_second_derivatives():
     inputs, [_, first] = compiled("native", dtype="float64", causal=True)
     second = grad((first * first).sum(), inputs[0])

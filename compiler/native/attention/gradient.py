@@ -37,7 +37,7 @@ from graphwright.ops.attention_gradient import AttentionGradient
 
 BLOCK = 64
 """Keys whose scores, and their gradients, are there at once."""
-_TILES = 32  # as many as there should be, if there are keys enough
+_TILES = 16  # as many as there should be, if there are keys enough
 _LEAST_KEYS = 128  # fewer do not make a part
 _ROWS = 64  # queries of a tile of the second kernel
 
