@@ -126,9 +126,7 @@ def reads_through(nodes: Sequence[Node]) -> dict[Tensor, Read]:
 def look(through: dict[Tensor, Read], tensor: Tensor, onto: Shape | None) -> Read:
     """What is read when `tensor` is broadcast onto a shape (None: index by index, as it is)."""
     read = through.get(tensor)
-    if read is None:
-        read = Read(tensor, tuple(range(len(space_of(tensor.shape)))))
     if onto is None:
-        return read
+        return read or Read(tensor, tuple(range(len(space_of(tensor.shape)))))
     places = alignment(tensor.shape, onto)
-    return Read(read.tensor, tuple(places[axis] for axis in read.axes))
+    return Read(read.tensor, tuple(places[i] for i in read.axes)) if read else Read(tensor, places)
