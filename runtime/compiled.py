@@ -39,7 +39,7 @@ def compile(
     outputs: Structure,
     updates: Mapping[Parameter, Tensor] | None = None,
     *,
-    backend: Literal["native", "numpy"] = "numpy",
+    backend: Literal["native", "numpy"] = "native",
     check: bool | Literal["bounds", "nan"] | Sequence[object] = False,
 ) -> CompiledFunction:
     """Compile a graph to a function that takes and gives NumPy arrays.
@@ -48,7 +48,8 @@ def compile(
     outputs: a tensor, or tensors in tuples, lists and dicts; calls return the same structure
     updates: the next value of each parameter that a call changes; all of them are read first,
              and either all change or, when a call raises, none
-    backend: "numpy", kernels from NumPy in one arena
+    backend: "native", generated code for the CPU at hand, but for operators that have none;
+             "numpy", kernels from NumPy, one for each operation; both with one arena
     check:   True compares every pass before and after on drawn values, and native code with NumPy
              step by step; a sequence of arrays, one for each input, compares on those;
              "bounds" makes native code that looks where it reads and writes, in every call
