@@ -28,6 +28,7 @@ from graphwright.graph.leaf import present, replacing, state
 from graphwright.runtime.boundary import aligned_table
 from graphwright.runtime.execute import UPDATING, Executor, aligned_bytes
 from graphwright.runtime.native_program import Argument, Base, KernelCall, NativeProgram
+from graphwright.runtime.pool import texts_to_load
 from graphwright.runtime.stages import Call, Span, stages
 
 Array: TypeAlias = NDArray[Any]
@@ -388,7 +389,8 @@ class NativeExecutor(Executor):
     def __init__(self, plan: Plan, bind: type[BoundPlan] = BoundPlan) -> None:
         """bind: what runs the plan for some sizes"""
         super().__init__(plan)
-        self.code = generate(plan, checked=bind.checked)
+        # The first call will need the pool: its code is compiled along with the plan's.
+        self.code = generate(plan, checked=bind.checked, besides=texts_to_load())
         self.bind = bind
 
     def make(self, sizes: dict[str, int]) -> BoundPlan:

@@ -64,6 +64,11 @@ def pool() -> ThreadPool:
     return _POOL
 
 
+def texts_to_load() -> list[str]:
+    """What will be compiled when the pool is first needed; nothing once it has been."""
+    return [] if _POOL.loaded else [_runner()]
+
+
 class ThreadPool:
     """The workers, and the table by which native code knows them.
 
@@ -92,6 +97,10 @@ class ThreadPool:
             if count != self._threads:
                 self._threads = count
                 self._dismiss()
+
+    @property
+    def loaded(self) -> bool:
+        return bool(self._entries)
 
     def load(self) -> None:
         """Load the native code, the first time."""
@@ -195,10 +204,13 @@ def _seconds_of_a_pause(rest: Callable[[int], None]) -> float:
     return max(min(times) / count, 1e-9)
 
 
+def _runner() -> str:
+    return runner_text(Target.host().architecture, HEAD)
+
+
 def _load() -> tuple[object, dict[str, int]]:
     """The runner's code, in memory as long as it is held, and the addresses of its entries."""
-    target = Target.host()
-    [record] = compiled([runner_text(target.architecture, HEAD)], target)
+    [record] = compiled([_runner()], Target.host())
     addresses = (ctypes.c_void_p * len(ENTRIES))()
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(record.address)(ctypes.addressof(addresses))
     entries = {name: int(at or 0) for name, at in zip(ENTRIES, addresses, strict=True)}

@@ -7,7 +7,7 @@ that will do, stays a step on NumPy; the reason is kept.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,7 @@ class NativeCode:
     writing: seconds that it took to write all texts
     making:  seconds until the machine code of all was there
     checked: whether its loads and stores are checked
+    besides: the machine code of other texts, which will be asked for next
     """
 
     target: Target
@@ -79,13 +80,21 @@ class NativeCode:
     writing: float
     making: float
     checked: bool = False
+    besides: tuple[Compiled, ...] = ()
 
 
-def generate(plan: Plan, target: Target | None = None, *, checked: bool = False) -> NativeCode:
+def generate(
+    plan: Plan,
+    target: Target | None = None,
+    *,
+    checked: bool = False,
+    besides: Sequence[str] = (),
+) -> NativeCode:
     """Write and compile the kernels of a plan.
 
     target:  the CPU; the host's if not given
     checked: whether loads and stores are checked to lie within their operands
+    besides: other texts for the same target, to be compiled at the same time
     """
     target = target or Target.host()
     start = time.perf_counter()
@@ -93,9 +102,11 @@ def generate(plan: Plan, target: Target | None = None, *, checked: bool = False)
     steps = tuple(writer.code(step) for step in plan.steps)
     texts = list(dict.fromkeys(_texts(steps)))
     written = time.perf_counter()
-    objects = dict(zip(texts, compiled(texts, target), strict=True))
+    made = compiled([*texts, *besides], target)
+    objects = dict(zip(texts, made, strict=False))
     done = time.perf_counter()
-    return NativeCode(target, steps, objects, written - start, done - written, checked)
+    further = tuple(made[len(texts) :])
+    return NativeCode(target, steps, objects, written - start, done - written, checked, further)
 
 
 class _Writer:
