@@ -29,6 +29,7 @@ from graphwright.runtime.uncollected import uncollected
 if TYPE_CHECKING:
     from graphwright.compiler.native.generate import NativeCode
     from graphwright.runtime.native import NativeExecutor
+    from graphwright.runtime.profile import Profile
 
 Structure: TypeAlias = Any
 """A tensor, None, or a tuple, list or dict of structures."""
@@ -52,10 +53,13 @@ def compile(
              "numpy", kernels from NumPy, one for each operation; both with one arena
     check:   True compares every pass before and after on drawn values, and native code with NumPy
              step by step; a sequence of arrays, one for each input, compares on those;
-             "bounds" makes native code that looks where it reads and writes, in every call
+             "bounds" makes native code that looks where it reads and writes, in every call;
+             "nan" stops a call at the first step that makes nan or infinity of what has none
 
     The function works for any sizes of the named dimensions, and from several threads.
-    Raises GraphError for what is no graph, VerificationError when a check fails.
+    Raises GraphError for what is no graph, VerificationError when a check fails. Calls raise
+    VerificationError for what goes astray with "bounds", CheckError for what "nan" finds; then no
+    parameter has changed.
     """
     if backend not in ("native", "numpy"):
         raise AttributeValueError(
@@ -75,7 +79,9 @@ def compile(
     each_call = isinstance(check, str) and check in _EACH_CALL
     compared = check is not False and not each_call
     samples = None if isinstance(check, bool) or each_call else _samples(graph, check)
-    passes = NATIVE_PIPELINE if backend == "native" else PIPELINE
+    # With groups as steps, "nan" tells the same on both backends.
+    grouped = backend == "native" or (each_call and check == "nan")
+    passes = NATIVE_PIPELINE if grouped else PIPELINE
     with uncollected():
         compilation = compile_graph(graph, passes=passes, check=compared, samples=samples)
         executor = _executor(compilation.plan, backend, check if each_call else None)
@@ -87,7 +93,7 @@ def compile(
     return CompiledFunction(compilation, outputs, executor)
 
 
-_EACH_CALL = ("bounds",)
+_EACH_CALL = ("bounds", "nan")
 
 
 def _executor(plan: Plan, backend: str, check: object) -> Any:
@@ -100,10 +106,15 @@ def _executor(plan: Plan, backend: str, check: object) -> Any:
             raise AttributeValueError(
                 'check="bounds" is for native code', source=here(), hint='add backend="native"'
             )
+        if check == "nan":
+            return importlib.import_module("graphwright.runtime.nonfinite").FiniteExecutor(plan)
         return Executor(plan)
     native = importlib.import_module("graphwright.runtime.native")
     if check == "bounds":
         bind = importlib.import_module("graphwright.runtime.bounds").CheckedPlan
+        return native.NativeExecutor(plan, bind)
+    if check == "nan":
+        bind = importlib.import_module("graphwright.runtime.nonfinite").FinitePlan
         return native.NativeExecutor(plan, bind)
     return native.NativeExecutor(plan)
 
@@ -123,7 +134,7 @@ def _samples(graph: Graph, check: object) -> list[NDArray[Any]]:
         raise AttributeValueError(
             f"check is {check!r}",
             source=here(),
-            hint='True, False, "bounds", or a sequence of arrays, one for each input',
+            hint='True, False, "bounds", "nan", or a sequence of arrays, one for each input',
         )
     return bind(graph.inputs, check, {})[0]
 
@@ -217,6 +228,21 @@ class CompiledFunction(Displayed):
         if self._code is None:
             return told
         return f"{told}\n\n{self._native_report.explain_native(self.plan, self._code)}"
+
+    def profile(self, *arrays: object, **named: object) -> Profile:
+        """Where the time of a call with these arrays goes, step by step: a table when printed.
+
+        It runs the function some times, each step by itself, and changes no parameter. Measures
+        the machine's limits when first asked, and when the number of threads has changed.
+        """
+        values, sizes = self._arguments.bind(arrays, named)
+        module = importlib.import_module("graphwright.runtime.profile")
+        code = self._code
+        if code is not None and code.checked:
+            generate = importlib.import_module("graphwright.compiler.native.generate").generate
+            code = generate(self.plan)
+        found: Profile = module.profile(self.plan, code, sizes, values)
+        return found
 
     @property
     def _code(self) -> NativeCode | None:

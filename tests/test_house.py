@@ -27,7 +27,8 @@ LOADED_WHEN_USED |= {"subprocess"}  # of Python's own, what costs an import mill
 # Of ours, what is loaded when it is asked for: who runs a model does not need it.
 LOADED_WHEN_ASKED_FOR = {"graphwright.testing", "graphwright.runtime.native"}
 LOADED_WHEN_ASKED_FOR |= {"graphwright.runtime.bounds", "graphwright.runtime.compare"}
-LOADED_WHEN_ASKED_FOR |= {"graphwright.compiler.native.report"}
+LOADED_WHEN_ASKED_FOR |= {"graphwright.compiler.native.report", "graphwright.runtime.nonfinite"}
+LOADED_WHEN_ASKED_FOR |= {"graphwright.runtime.profile", "graphwright.compiler.native.generate"}
 LOADED_WHEN_ASKED_FOR |= {"graphwright.runtime.pool", "graphwright.compiler.native.objects"}
 LONGEST_FILE = 450
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import graphwright as gw
-from graphwright.compiler.native import tiling, traversal
+from graphwright.compiler.native import copy, tiling
 from graphwright.compiler.native.contraction import panel
 from graphwright.compiler.native.kernel import Address, Context, Limit, Number, kernel_function
 from graphwright.compiler.native.memory import REFUGE_BYTES
@@ -99,8 +99,12 @@ def plant_in_elementwise(monkeypatch):
 
 
 def plant_in_copies(monkeypatch):
-    right = traversal.first_lanes
-    monkeypatch.setattr(traversal, "first_lanes", lambda b, n, lanes: right(b, n + 1, lanes))
+    right = copy.copy_row
+
+    def wrong(frame, out, source, length, steps):
+        right(frame, out, source, frame.b.index(length) + 1, steps)
+
+    monkeypatch.setattr(copy, "copy_row", wrong)
 
 
 def plant_in_products(monkeypatch):

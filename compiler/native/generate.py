@@ -7,7 +7,7 @@ that will do, stays a step on NumPy; the reason is kept.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,15 +98,28 @@ def generate(
     """
     target = target or Target.host()
     start = time.perf_counter()
-    writer = _Writer(plan, Context(target, FUNCTIONS, checked))
-    steps = tuple(writer.code(step) for step in plan.steps)
-    texts = list(dict.fromkeys(_texts(steps)))
+    steps = write(plan, target, checked=checked)
+    texts = texts_of(steps)
     written = time.perf_counter()
     made = compiled([*texts, *besides], target)
     objects = dict(zip(texts, made, strict=False))
     done = time.perf_counter()
     further = tuple(made[len(texts) :])
     return NativeCode(target, steps, objects, written - start, done - written, checked, further)
+
+
+def write(plan: Plan, target: Target, *, checked: bool = False) -> tuple[StepCode, ...]:
+    """The code of each step, for any CPU, and not compiled."""
+    writer = _Writer(plan, Context(target, FUNCTIONS, checked))
+    return tuple(writer.code(step) for step in plan.steps)
+
+
+def texts_of(steps: Iterable[StepCode]) -> list[str]:
+    """The texts of all kernels, and of the routines that they call."""
+    kernels = [kernel for step in steps for kernel in step.kernels]
+    texts = [kernel.text for kernel in kernels]
+    texts += [a.text for kernel in kernels for a in kernel.arguments if isinstance(a, Routine)]
+    return list(dict.fromkeys(texts))
 
 
 class _Writer:
@@ -146,10 +159,3 @@ class _Writer:
         """A value of the plan, under another number."""
         value = self.plan.values[number]
         return Operand(name, value.type, *value.place)
-
-
-def _texts(steps: tuple[StepCode, ...]) -> Iterator[str]:
-    for step in steps:
-        for kernel in step.kernels:
-            yield kernel.text
-            yield from (a.text for a in kernel.arguments if isinstance(a, Routine))
