@@ -18,10 +18,14 @@ from graphwright.graph.dtype import boolean, is_floating, is_integer
 from graphwright.graph.operator import Operator, operators
 from graphwright.graph.tensor import Tensor
 from graphwright.graph.types import TensorType
+from graphwright.ops.attention_gradient import AttentionGradient, AttentionMaskGradient
 from graphwright.ops.case import Case, Within
 from support.sketch import SAMPLE_SIZES, Draw, Sketch, broadcasts, elements
 
 Catalogue = dict[type[Operator], list[Case]]
+
+_RELATED = (AttentionGradient, AttentionMaskGradient)
+"""Operators that ask of some operands to follow from others; gradients are made of them."""
 
 
 def _catalogue(fits: Callable[[type[Operator], Case], bool]) -> Catalogue:
@@ -47,7 +51,9 @@ def _reductions() -> Catalogue:
 
 @cache
 def _others() -> Catalogue:
-    return _catalogue(lambda operator, _: not operator.elementwise and not operator.reduction)
+    return _catalogue(
+        lambda operator, _: not (operator.elementwise or operator.reduction or operator in _RELATED)
+    )
 
 
 def _open(case: Case) -> bool:
