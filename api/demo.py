@@ -198,9 +198,10 @@ def _tell_compilation(task: Task, program: Program) -> None:
     )
     seconds = sum(record.seconds for record in program.train.compilation.records)
     _row("compile", f"{seconds * 1e3:.0f} ms, once for every batch size")
-    work = [step for step in plan.steps if not step.view]
-    kernels = len({step.node for step in work})
-    _row("fusion", f"{len(work)} operations after simplifying, in {kernels} kernels")
+    kernels = {step.node for step in plan.steps if not step.view}
+    bodies = (node.op.body.operations if node.op.body else (node,) for node in kernels)
+    work = [node for body in bodies for node in body if node.inputs and not node.op.view]
+    _row("fusion", f"{len(work)} operations after simplifying, in {len(kernels)} kernels")
     layout = plan.layout({"batch": task.batch})
     _row("memory", f"{quantity(layout.peak, 'B')} for a batch of {task.batch}")
     _row(

@@ -33,10 +33,13 @@ from graphwright.graph.graph import Graph, copy_node
 from graphwright.graph.node import Node, derived
 from graphwright.graph.tensor import Tensor
 
+MOST = 8
+"""Operations that are computed again after one another, from a value that is kept."""
+
 
 def recompute(graph: Graph, log: Log) -> Graph:
     """The graph whose backward part has copies of such operations; itself when there are none."""
-    results = set(graph.results)
+    light = _light_values(graph)
     new: dict[Tensor, Tensor] = {}
     again: dict[Tensor, Tensor] = {}
 
@@ -45,11 +48,10 @@ def recompute(graph: Graph, log: Log) -> Graph:
         node = tensor.node
         if tensor not in again:
             again[tensor] = new.get(tensor, tensor)
-            if _light(node) and _within_loops(graph, tensor, results):
-                what = f"{node.op.name} for the backward part"
-                if log.applied("recompute", what, [node]):
-                    with derived(node.origin._replace(phase="backward")):
-                        again[tensor] = node.op(*(own(t) for t in node.inputs))
+            what = f"{node.op.name} for the backward part"
+            if tensor in light and log.applied("recompute", what, [node]):
+                with derived(node.origin._replace(phase="backward")):
+                    again[tensor] = node.op(*(own(t) for t in node.inputs))
         return again[tensor]
 
     for node in graph.operations:
@@ -62,20 +64,32 @@ def recompute(graph: Graph, log: Log) -> Graph:
     return graph.replaced(new)
 
 
-def _light(node: Node) -> bool:
-    """True for what follows element by element from one value, no smaller than the result."""
+def _light_values(graph: Graph) -> dict[Tensor, int]:
+    """The values of the forward part that had better be computed again, and in how many steps."""
+    results = set(graph.results)
+    steps: dict[Tensor, int] = {}
+    for node in graph.operations:
+        source = _source(node)
+        if source is None or node.phase == "backward":
+            continue
+        (output,) = node.outputs
+        readers = (reader for reader in graph.consumers.get(output, ()))
+        forward = (reader.op for reader in readers if reader.phase == "forward")
+        kept = output in results or not all(op.elementwise or op.reduction for op in forward)
+        if not kept and steps.get(source, 0) < MOST:
+            steps[output] = steps.get(source, 0) + 1
+    return steps
+
+
+def _source(node: Node) -> Tensor | None:
+    """The one value that another follows from element by element, no smaller than it is."""
     if not node.op.elementwise or len(node.outputs) != 1 or node.op.view:
-        return False
+        return None
     (output,) = node.outputs
     large = [tensor for tensor in node.inputs if tensor.size != 1]
-    return (
+    fits = (
         len(large) == 1
         and large[0].shape == output.shape
         and large[0].dtype.itemsize <= output.dtype.itemsize
     )
-
-
-def _within_loops(graph: Graph, tensor: Tensor, results: set[Tensor]) -> bool:
-    """True when the forward part reads a value only where it is computed."""
-    readers = (node for node in graph.consumers[tensor] if node.phase == "forward")
-    return tensor not in results and all(n.op.elementwise or n.op.reduction for n in readers)
+    return large[0] if fits else None

@@ -181,8 +181,11 @@ def _kernels(plan: Plan) -> list[tuple[Node, list[Step]]]:
 
 
 def _kernel_name(node: Node) -> str:
-    body = node.op.graph if isinstance(node.op, Fused) else None
-    return node.op.name if body is None else f"{node.op.name} ({len(body.operations)})"
+    if not isinstance(node.op, Fused):
+        return node.op.name
+    operations = node.op.graph.operations
+    product = next((inner.op.name for inner in operations if inner.op.contraction), None)
+    return f"{product or node.op.name} ({len(operations)})"
 
 
 def step_flops(plan: Plan, step: Step, sizes: Sizes) -> int:

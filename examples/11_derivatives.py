@@ -57,13 +57,17 @@ assert gw.compile(p, slope)([0.2, 0.7]).tolist() == [3, 3]
 
 
 # A checkpoint keeps the inputs of a block alone, and computes the block again for its gradient.
+turn = gw.constant(np.eye(4)[[1, 2, 3, 0]] * 1.1)
+
+
 def peak(wrap):
     """The bytes that the gradient of eight blocks needs at once."""
-    h = start = gw.input("h", ("n",), gw.float64)
+    h = start = gw.input("h", ("n", 4), gw.float64)
     for _ in range(8):
-        h = wrap(lambda v: ops.sin(ops.exp(ops.sin(ops.exp(v)))))(h)
+        h = wrap(lambda v: ops.tanh(ops.tanh(ops.tanh(v @ turn) @ turn) @ turn))(h)
     compiled = gw.compile(start, gw.grad(h.sum(), start))
-    return compiled.plan.layout({"n": 1000}).peak, compiled(np.linspace(-1, 1, 1000))
+    rows = np.linspace(-1, 1, 4000).reshape(1000, 4)
+    return compiled.plan.layout({"n": 1000}).peak, compiled(rows)
 
 
 (kept, plain), (saved, again) = peak(lambda block: block), peak(gw.checkpoint)

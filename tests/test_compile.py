@@ -268,7 +268,8 @@ def test_summary_and_explanation_name_what_was_done(linear):
     summary = f.summary(batch=10)
     assert "matmul" in summary and "f32[batch,2]" in summary
     assert "at batch=10" in summary
-    assert "120" in summary  # a product of 10×3 and 3×2 takes 2·10·3·2 operations
+    # A product of 10×3 and 3×2 takes 2·10·3·2 operations, and each of 20 elements two more.
+    assert "160" in summary
     assert "test_compile.py" in summary
     assert "fuse → fused" in f.explain()
     with pytest.raises(gw.AttributeValueError, match="there is no dimension rows"):

@@ -18,6 +18,10 @@ def fused(*arrays: np.ndarray, kind: str, graph: Graph) -> tuple[np.ndarray, ...
     return run(graph, arrays)
 
 
+def native(*arrays: np.ndarray, kind: str, graph: Graph) -> tuple[np.ndarray, ...]:
+    return run(graph, arrays)
+
+
 def barrier(x: np.ndarray, *after: np.ndarray) -> np.ndarray:
     return x
 
@@ -80,7 +84,16 @@ def _collected() -> dict[str, Callable[..., Any]]:
     """Those of every family: the files beside this one that are named `*_definitions.py`."""
     found: dict[str, Callable[..., Any]] = {
         function.__name__: function
-        for function in (fused, barrier, checkpoint, custom_gradient, cond, scan, while_loop)
+        for function in (
+            fused,
+            native,
+            barrier,
+            checkpoint,
+            custom_gradient,
+            cond,
+            scan,
+            while_loop,
+        )
     }
     for path in sorted(Path(__file__).parent.glob("*_definitions.py")):
         family = import_module(f"support.{path.stem}").definitions
