@@ -248,12 +248,16 @@ def one_step_less(text):
     return re.sub(r"(icmp slt i64 %\w+), %a5", r"\1, 16", text)
 
 
-@pytest.mark.parametrize("bug", [one_lane_too_many, no_single_rows, one_step_less])
+BUGS = [no_single_rows, one_step_less]
+BUGS += [one_lane_too_many] if masked(np.dtype("f4"), Target.host()) else []
+
+
+@pytest.mark.parametrize("bug", BUGS)
 def test_planted_bugs_are_found(bug, monkeypatch):
-    target = next(target for target in runnable() if masked(np.dtype("f4"), target))
+    target = Target.host()
     right = panel(np.dtype("f4"), target)
     assert bug(right) != right
-    a, b = np.ones((9, 17), "f4"), np.ones((17, 17), "f4")
+    a, b = np.ones((41, 17), "f4"), np.ones((17, 17), "f4")
     check(a, b, target=target)
     monkeypatch.setattr(driver, "panel", lambda *given: bug(panel(*given)))
     with pytest.raises(AssertionError):
