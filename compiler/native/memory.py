@@ -40,8 +40,8 @@ class Memory(Instructions):
             return base.text
         offset = index.text if isinstance(index, Value) else str(index)
         kind = memory_type(base.dtype)
-        known = "" if self.module.checked else "inbounds "
-        return self.emit(f"getelementptr {known}{kind}, ptr {base.text}, i64 {offset}")
+        # Not `inbounds`: on the way to an element an address may lie before its operand's first.
+        return self.emit(f"getelementptr {kind}, ptr {base.text}, i64 {offset}")
 
     def shifted(self, base: Pointer, index: Index) -> Pointer:
         """A pointer to a later element of the same operand."""
