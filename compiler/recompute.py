@@ -23,12 +23,14 @@ after: the gradient has its own `%0` and `%1`, and only `x` is kept from the one
 In one kernel with what reads it, an elementwise operation costs less than memory, whose speed is
 shared by all cores; and what is not kept takes none. What is computed again is what an elementwise
 operator makes of one value of the same shape, and numbers, where the forward pass reads the result
-by nothing but elementwise operators and reductions: otherwise it is kept anyway.
+by nothing but elementwise operators and reductions: otherwise it is kept anyway. Comparisons read
+what was kept.
 """
 
 from __future__ import annotations
 
 from graphwright.compiler.log import Log
+from graphwright.graph.dtype import is_boolean
 from graphwright.graph.graph import Graph, copy_node
 from graphwright.graph.node import Node, derived
 from graphwright.graph.tensor import Tensor
@@ -55,7 +57,9 @@ def recompute(graph: Graph, log: Log) -> Graph:
         return again[tensor]
 
     for node in graph.operations:
-        if node.phase == "backward":
+        # Comparisons ask for the very bits, which NumPy and native code may round differently.
+        compares = any(is_boolean(tensor.dtype) for tensor in node.outputs)
+        if node.phase == "backward" and not compares:
             inner = {t: own(t) if t.node.phase == "forward" else new.get(t, t) for t in node.inputs}
             copy_node(node, inner)
             new.update((t, inner[t]) for t in node.outputs if t in inner)

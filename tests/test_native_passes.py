@@ -221,3 +221,12 @@ def test_what_is_kept_anyway_is_not_computed_again(w):
     (dx,) = gw.grad((y @ w).sum(), [x])
     before = compile_graph(Graph([x, w], [y @ w, dx])).stages["sliced"]
     assert recompute(before, Log()) is before
+
+
+def test_what_is_compared_is_not_computed_again():
+    x = gw.input("x", ("n", 4))
+    y = gw.ops.maximum(x, gw.ops.log(gw.ops.sigmoid(x)))  # its gradient asks which of the two it is
+    (dx,) = gw.grad(y.sum(), [x])
+    after = recompute(compile_graph(Graph([x], [dx])).stages["sliced"], Log())
+    compared = [t for n in after.operations if n.op.name == "equal" for t in n.inputs]
+    assert compared and all(t.node.phase == "forward" for t in compared)
