@@ -67,9 +67,13 @@ def _bounded(node: Node, known: dict[Tensor, Bounded], sizes: Sizes) -> list[Bou
     for position, x in enumerate(given):
         if not x.bound.any():
             continue
-        for sign in (1, -1):
+        places = [_moved(x, 1), _moved(x, -1)]
+        if node.op.elementwise:  # equality jumps between the two
+            others = [y for i, y in enumerate(given) if i != position]
+            places += [_onto(x, y) for y in others if y.value.dtype == x.value.dtype]
+        for place in places:
             moved = [*values]
-            moved[position] = _moved(x, sign)
+            moved[position] = place
             for bound, now, then in zip(
                 bounds, run_kernel(node, moved, sizes), results, strict=True
             ):
@@ -81,6 +85,11 @@ def _moved(x: Bounded, sign: int) -> Array:
     if x.value.dtype.kind == "b":
         return np.asarray(x.value ^ (x.bound > 0))
     return np.asarray(x.value.astype(np.float64) + sign * x.bound).astype(x.value.dtype)
+
+
+def _onto(x: Bounded, y: Bounded) -> Array:
+    """x, but y where that is as near as the two may be off."""
+    return np.where(_distance(x.value, y.value) <= x.bound + y.bound, y.value, x.value)
 
 
 def _distance(x: Array, y: Array) -> Array:

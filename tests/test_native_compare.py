@@ -130,6 +130,9 @@ def test_what_cancels_and_what_jumps_may_differ_by_more():
     assert value.dtype == bool and (bound == 1).all()
     value, bound = bounds_of(lambda x: x * 3 > 2, x)
     assert (bound == 0).all()
+    for y, jump in [(3 + 2**-22, 1), (3.5, 0)]:
+        value, bound = bounds_of(lambda x, y: gw.ops.equal(x * 3, y), x, np.float32([y, y]))
+        assert not value.any() and (bound == jump).all()
 
 
 def test_nan_and_infinity_have_to_agree():
