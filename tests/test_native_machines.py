@@ -33,7 +33,7 @@ sys.exit(pytest.main(["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-o", "a
 def test_native_plans_are_right_on_lower_levels(target):
     files = [str(HERE / name) for name in ("test_native_plans.py", "test_native_random.py")]
     code = SUITE.format(files=", ".join(map(repr, files)), root=str(HERE.parent))
-    done = script(code, timeout=300, GRAPHWRIGHT_CPU=target.cpu)
+    done = script(code, timeout=300, GRAPHWRIGHT_CPU=target.cpu, PYTEST_ADDOPTS="")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
 
