@@ -60,33 +60,45 @@ class Pass:
         return result
 
 
-PIPELINE: tuple[Pass, ...] = (
-    # While composites still have names: log(softmax(x)) can't be seen among primitives.
-    Pass(simplify, "simplified_composites"),
-    Pass(decompose, "decomposed"),
+# While composites still have names: log(softmax(x)) can't be seen among primitives.
+_ON_COMPOSITES = Pass(simplify, "simplified_composites")
+
+_ON_PRIMITIVES = (
     Pass(join, "joined"),
     Pass(prune, "pruned"),
     # Again, on the primitives that decomposition brought, and without making composites of them.
     Pass(simplify_primitives, "simplified"),
     Pass(layout, "laid_out"),
     Pass(split_to_slices, "sliced"),
-    Pass(fuse, "fused"),
+)
+
+_FUSE = Pass(fuse, "fused")
+
+_TO_A_PLAN = (
     Pass(schedule, "scheduled"),
     Pass(plan_memory, "planned"),
+)
+
+PIPELINE: tuple[Pass, ...] = (
+    _ON_COMPOSITES,
+    Pass(decompose, "decomposed"),
+    *_ON_PRIMITIVES,
+    _FUSE,
+    *_TO_A_PLAN,
 )
 """For plans whose every operation is a NumPy kernel."""
 
 NATIVE_PIPELINE: tuple[Pass, ...] = (
-    *PIPELINE[:1],
+    _ON_COMPOSITES,
     Pass(decompose_for_native, "decomposed"),
-    *PIPELINE[2:-3],
+    *_ON_PRIMITIVES,
     # The bodies of branches and loops are interpreted, operation by operation: not `within` them.
     Pass(stack_products, "stacked", within=False),
     Pass(recompute, "recomputed", within=False),
-    Pass(fuse, "fused"),
+    _FUSE,
     Pass(fuse_contractions, "fused_contractions", within=False),
     Pass(select, "selected", within=False),
-    *PIPELINE[-2:],
+    *_TO_A_PLAN,
 )
 """For plans whose fused groups are native kernels."""
 

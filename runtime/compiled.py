@@ -110,13 +110,12 @@ def _executor(plan: Plan, backend: str, check: object) -> Any:
             return importlib.import_module("graphwright.runtime.nonfinite").FiniteExecutor(plan)
         return Executor(plan)
     native = importlib.import_module("graphwright.runtime.native")
+    bind = native.BoundPlan
     if check == "bounds":
         bind = importlib.import_module("graphwright.runtime.bounds").CheckedPlan
-        return native.NativeExecutor(plan, bind)
-    if check == "nan":
+    elif check == "nan":
         bind = importlib.import_module("graphwright.runtime.nonfinite").FinitePlan
-        return native.NativeExecutor(plan, bind)
-    return native.NativeExecutor(plan)
+    return native.NativeExecutor(plan, bind)
 
 
 def _listed(inputs: object) -> list[Any]:
